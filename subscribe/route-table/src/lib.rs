@@ -1,0 +1,38 @@
+//! The routing table that the subscription registry publishes to the workers of a router.
+//!
+//! What a reader is promised:
+//!
+//! * A [`Table`] never changes. Whoever holds one sees the same keys, routes and nodes until it
+//!   lets go; only the counters of a [`NodeLoad`] and the turn of a [`Route`] move underneath.
+//! * [`TableReader::load`] costs one atomic load when nothing was published since the last call,
+//!   and never waits for the writer.
+//! * A publish copies only the parts of the table it changes, so one change among a million keys
+//!   costs microseconds and old and new table share the rest.
+//! * The writer frees old tables. A worker pays for it only if it sleeps through
+//!   [`limits::TABLES_RETIRED_MAX`] publishes.
+//!
+//! The crate knows no sockets, files, clocks or keys to sign with: times come in as numbers.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod balance;
+mod builder;
+mod handle;
+mod key;
+mod leaf;
+pub mod limits;
+mod load;
+mod node;
+mod route;
+mod table;
+
+pub use address::{Address, AddressError};
+pub use balance::{Algorithm, AlgorithmUnknown};
+pub use handle::{TableHandle, TableReader, TableWriter};
+pub use key::{CanonicalHost, HostBuf, KeyError, RouteKey, canonical_host};
+pub use limits::KEY_BYTES_MAX;
+pub use load::{NodeLoad, NodeLoadSnapshot};
+pub use node::{Node, NodeFacts, NodeId, NodeOrigin, Proto};
+pub use route::{Route, Tried};
+pub use table::{Dotsplit, Generation, Routes, Table};

@@ -1,0 +1,88 @@
+//! The immutable facts of one upstream.
+//!
+//! A `Node` never changes: a node announced with other facts is a new `Node` that shares its
+//! predecessor's counters. Routes hold it as `Arc<Node>`, and that `Arc` is all a worker keeps
+//! across an exchange.
+
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::load::NodeLoad;
+
+/// A number that no other node of this process has or had.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId(pub u64);
+
+/// The protocol a node is spoken to in.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Proto {
+    /// uwsgi packets, one connection per request.
+    #[default]
+    Uwsgi,
+    /// HTTP/1.1 with keep-alive.
+    Http,
+}
+
+impl Proto {
+    /// The word of configuration and statistics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Uwsgi => "uwsgi",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Where a node comes from.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum NodeOrigin {
+    /// A subscription: it has a lease and may lapse.
+    Subscribed,
+    /// The configuration: it stays until the router ends.
+    Static,
+}
+
+/// What is known about a node besides its counters.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeFacts {
+    /// Where to connect.
+    pub address: Address,
+    /// The address as it was announced: the node's identity inside its key.
+    pub announced: Box<str>,
+    /// What to speak there.
+    pub proto: Proto,
+    /// First modifier of the uwsgi packets sent there.
+    pub modifier1: u8,
+    /// Second modifier of the uwsgi packets sent there.
+    pub modifier2: u8,
+    /// Share of the requests, at least 1.
+    pub weight: u32,
+    /// Backup level: a node is used only when no lower level has one. 0 is primary.
+    pub backup: u8,
+    /// Whether a lease holds it.
+    pub origin: NodeOrigin,
+}
+
+/// One upstream of a route.
+#[derive(Debug)]
+pub struct Node {
+    /// Tells this node from every other, also after a publish.
+    pub id: NodeId,
+    /// What was announced or configured.
+    pub facts: NodeFacts,
+    /// The counters, shared with the node's predecessor and successor.
+    pub load: Arc<NodeLoad>,
+}
+
+impl Node {
+    /// A node seen for the first time.
+    pub fn new(id: NodeId, facts: NodeFacts) -> Self {
+        Self { id, facts, load: Arc::new(NodeLoad::new()) }
+    }
+
+    /// The same node with other facts: identity and counters stay.
+    pub fn with_facts(&self, facts: NodeFacts) -> Self {
+        Self { id: self.id, facts, load: Arc::clone(&self.load) }
+    }
+}
