@@ -1,0 +1,98 @@
+//! What the shell must do after a batch, because this crate does no I/O.
+//!
+//! Publishing is not among them: the shell calls `Registry::publish` itself, once per batch.
+
+use std::sync::Arc;
+
+use route_table::{Node, RouteKey};
+
+/// One thing to be done outside.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Load a certificate and serve it for `name`. A certificate that does not load must leave
+    /// the one in use alone.
+    LoadCert {
+        /// The server name: host part of the key.
+        name: String,
+        /// The private key (`sni_key`).
+        key: CertText,
+        /// The certificate chain (`sni_crt`).
+        crt: CertText,
+        /// The authority clients must be certified by (`sni_ca`). A leading `!`, which makes the
+        /// client's certificate mandatory, is kept.
+        ca: Option<CertText>,
+    },
+    /// Stop serving the certificate that was loaded for `name`.
+    DropCert {
+        /// The server name of the `LoadCert`.
+        name: String,
+    },
+    /// A node was added: one log line.
+    NodeAdded {
+        /// The key it serves.
+        key: RouteKey,
+        /// The node.
+        node: Arc<Node>,
+    },
+    /// A node left: one log line.
+    NodeRemoved {
+        /// The key it served.
+        key: RouteKey,
+        /// The node; `node.facts.announced` is its address as text.
+        node: Arc<Node>,
+        /// What ended it.
+        why: Departure,
+    },
+    /// Send `text` as one datagram to the unix socket at `path` (subscription spec 8).
+    Notify {
+        /// Path of a unix datagram socket, allowed by the upstream policy.
+        path: Vec<u8>,
+        /// The acknowledgement.
+        text: String,
+    },
+}
+
+/// What ended a node.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Departure {
+    /// It said so.
+    Unsubscribed,
+    /// Its lease ran out.
+    Lapsed,
+    /// The key file that vouched for it changed or vanished.
+    KeyRevoked,
+}
+
+impl Departure {
+    /// The word of log lines and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsubscribed => "unsubscribed",
+            Self::Lapsed => "lapsed",
+            Self::KeyRevoked => "key_revoked",
+        }
+    }
+}
+
+/// A piece of a certificate as a subscription names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CertText {
+    /// A path as seen by the router. Not confined here: the shell knows the certificate roots.
+    Path(Vec<u8>),
+    /// The PEM text itself.
+    Pem(Vec<u8>),
+}
+
+impl CertText {
+    /// Tells a path from PEM text, which begins with `-----BEGIN ` (subscription spec 7).
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Self {
+        let text = value.strip_prefix(b"!").unwrap_or(value);
+        if text.starts_with(b"-----BEGIN ") {
+            Self::Pem(value.to_vec())
+        } else {
+            Self::Path(value.to_vec())
+        }
+    }
+}

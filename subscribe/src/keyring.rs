@@ -1,0 +1,242 @@
+//! Public keys by key file, and which routes each of them vouches for.
+//!
+//! No file is read here: bytes come through [`KeyFiles`]. Parsed keys are kept in a bounded cache
+//! of two halves (the younger one filling up pushes the older one out). For every file that a
+//! living node was proved by, the print of that key is remembered beyond the cache, so a key that
+//! was replaced behind our back is noticed at the next datagram even if nobody told us.
+//!
+//! The name of a file follows uWSGI (subscription spec 5.2), from the *canonical* key: the part
+//! before the first `/`, each byte outside `0-9 A-Z a-z . - _` replaced by `_`, `.pem` added. So a
+//! vassal that announces `Shop.Example` is proved by `shop.example.pem`, and no file name holds a
+//! path. `h:80` and `h_80` share a file; no public name ends in `_80`, and who holds that file may
+//! claim both. There are no fallbacks: no parent domain, no default key.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use route_table::RouteKey;
+
+use crate::reject::Reject;
+use crate::verify::{Digest, KeyPrint, PublicKey};
+
+/// The directory of public keys, as the shell sees it.
+pub trait KeyFiles {
+    /// The bytes of a file of that name (never a path), or nothing if it is not there.
+    fn read(&mut self, file_name: &str) -> Option<Vec<u8>>;
+}
+
+/// The name of the file that proves a key (canonical text, as `RouteKey::as_str` gives it).
+#[must_use]
+pub fn key_file_name(key: &str) -> String {
+    let host_port = key.split('/').next().unwrap_or_default();
+    let mut name = String::with_capacity(host_port.len() + KEY_FILE_SUFFIX.len());
+    for byte in host_port.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        name.push(if plain { byte.into() } else { '_' });
+    }
+    name.push_str(KEY_FILE_SUFFIX);
+    name
+}
+
+/// The public keys of one server.
+#[derive(Debug)]
+pub struct Keyring {
+    digest: Digest,
+    young: HashMap<Box<str>, Arc<PublicKey>>,
+    old: HashMap<Box<str>, Arc<PublicKey>>,
+    half_max: usize,
+    vouching: HashMap<Box<str>, Vouching>,
+}
+
+/// What a key file stands for while nodes proved by it live.
+#[derive(Debug)]
+struct Vouching {
+    print: KeyPrint,
+    routes: Vec<RouteKey>,
+}
+
+impl Keyring {
+    /// An empty keyring that keeps up to `cached_keys_max` parsed keys.
+    #[must_use]
+    pub fn new(digest: Digest, cached_keys_max: usize) -> Self {
+        Self {
+            digest,
+            young: HashMap::new(),
+            old: HashMap::new(),
+            half_max: cached_keys_max.div_ceil(2).max(1),
+            vouching: HashMap::new(),
+        }
+    }
+
+    /// The key in a file, from the cache or through `files`.
+    ///
+    /// # Errors
+    /// [`Reject::NoKeyFile`], [`Reject::UnusableKeyFile`].
+    pub fn key(
+        &mut self,
+        file_name: &str,
+        files: &mut dyn KeyFiles,
+    ) -> Result<Arc<PublicKey>, Reject> {
+        if let Some(key) = self.young.get(file_name) {
+            return Ok(Arc::clone(key));
+        }
+        if let Some((name, key)) = self.old.remove_entry(file_name) {
+            self.keep(name, Arc::clone(&key));
+            return Ok(key);
+        }
+        let pem = files.read(file_name).ok_or(Reject::NoKeyFile)?;
+        let key = PublicKey::from_pem(self.digest, &pem).map_err(|_| Reject::UnusableKeyFile)?;
+        let key = Arc::new(key);
+        self.keep(file_name.into(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// A node of `route` was proved by this key. Returns the routes that an *earlier* key of the
+    /// same file vouched for: their nodes must leave. Empty in all but that case.
+    pub fn vouch(&mut self, file_name: &str, key: &PublicKey, route: &RouteKey) -> Vec<RouteKey> {
+        let Some(vouching) = self.vouching.get_mut(file_name) else {
+            let vouching = Vouching { print: key.print(), routes: vec![route.clone()] };
+            self.vouching.insert(file_name.into(), vouching);
+            return Vec::new();
+        };
+        if vouching.print != key.print() {
+            vouching.print = key.print();
+            return std::mem::replace(&mut vouching.routes, vec![route.clone()]);
+        }
+        if !vouching.routes.contains(route) {
+            vouching.routes.push(route.clone());
+        }
+        Vec::new()
+    }
+
+    /// The last node of `route` left: its key file vouches for it no more.
+    pub fn release(&mut self, route: &RouteKey) {
+        let file_name = key_file_name(route.as_str());
+        let Some(vouching) = self.vouching.get_mut(file_name.as_str()) else { return };
+        vouching.routes.retain(|vouched| vouched != route);
+        if vouching.routes.is_empty() {
+            self.vouching.remove(file_name.as_str());
+        }
+    }
+
+    /// A key file has these bytes now, or is gone. Returns the routes whose nodes it no longer
+    /// vouches for: all of them unless the public key is the same as before.
+    ///
+    /// A file that cannot be read as a key counts as gone, so write it elsewhere and rename it.
+    pub fn file_changed(&mut self, file_name: &str, pem: Option<&[u8]>) -> Vec<RouteKey> {
+        self.young.remove(file_name);
+        self.old.remove(file_name);
+        let key = pem.and_then(|pem| PublicKey::from_pem(self.digest, pem).ok());
+        let print = key.as_ref().map(PublicKey::print);
+        if let Some(key) = key {
+            self.keep(file_name.into(), Arc::new(key));
+        }
+        match self.vouching.get(file_name) {
+            Some(vouching) if Some(vouching.print) == print => Vec::new(),
+            Some(_) => self.vouching.remove(file_name).map_or_else(Vec::new, |gone| gone.routes),
+            None => Vec::new(),
+        }
+    }
+
+    /// The files whose change matters: those cached and those that vouch for a node. A name that
+    /// is both appears twice.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        let cached = self.young.keys().chain(self.old.keys());
+        cached.chain(self.vouching.keys()).map(|name| &**name)
+    }
+
+    /// Parsed keys in the cache.
+    #[must_use]
+    pub fn cached_keys(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    fn keep(&mut self, name: Box<str>, key: Arc<PublicKey>) {
+        if self.young.len() >= self.half_max {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(name, key);
+    }
+}
+
+const KEY_FILE_SUFFIX: &str = ".pem";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RSA_A: &[u8] = include_bytes!("../tests/testdata/keys/rsa2048_a.pub.pem");
+    const RSA_B: &[u8] = include_bytes!("../tests/testdata/keys/rsa2048_b.pub.pem");
+
+    /// Every file holds the same bytes; counts the reads.
+    struct Files(Option<&'static [u8]>, usize);
+
+    impl KeyFiles for Files {
+        fn read(&mut self, _file_name: &str) -> Option<Vec<u8>> {
+            self.1 += 1;
+            self.0.map(<[u8]>::to_vec)
+        }
+    }
+
+    fn route(key: &str) -> RouteKey {
+        RouteKey::parse(key.as_bytes()).expect("a key")
+    }
+
+    #[test]
+    fn file_names_follow_uwsgi_and_hold_no_path() {
+        assert_eq!(key_file_name("signed.example.com"), "signed.example.com.pem");
+        assert_eq!(key_file_name("example.com:8080"), "example.com_8080.pem");
+        assert_eq!(key_file_name("example.com:8080/mount/x"), "example.com_8080.pem");
+        assert_eq!(key_file_name("[::1]:80"), "___1__80.pem");
+        assert_eq!(key_file_name("../pub/x"), "...pem");
+        assert!(!key_file_name("..\\x\0é").contains(['/', '\\', '\0']));
+    }
+
+    #[test]
+    fn a_key_is_read_once_and_the_cache_is_bounded() {
+        let mut files = Files(Some(RSA_A), 0);
+        let mut keyring = Keyring::new(Digest::Sha256, 4);
+        for round in 0..3 {
+            keyring.key("a.pem", &mut files).unwrap();
+            assert_eq!(files.1, 1, "round {round}");
+        }
+        for name in 0..100 {
+            keyring.key(&format!("{name}.pem"), &mut files).unwrap();
+            keyring.key("a.pem", &mut files).unwrap();
+            assert!(keyring.cached_keys() <= 4);
+        }
+        assert_eq!(files.1, 101, "a key in use stays cached");
+    }
+
+    #[test]
+    fn a_missing_or_broken_file_is_told_apart_and_not_remembered() {
+        let mut keyring = Keyring::new(Digest::Sha256, 4);
+        let missing = keyring.key("a.pem", &mut Files(None, 0)).unwrap_err();
+        assert_eq!(missing, Reject::NoKeyFile);
+        let broken = keyring.key("a.pem", &mut Files(Some(b"x"), 0)).unwrap_err();
+        assert_eq!(broken, Reject::UnusableKeyFile);
+        assert!(keyring.key("a.pem", &mut Files(Some(RSA_A), 0)).is_ok());
+    }
+
+    #[test]
+    fn another_public_key_ends_what_the_file_vouched_for() {
+        let mut keyring = Keyring::new(Digest::Sha256, 4);
+        let key = keyring.key("h.pem", &mut Files(Some(RSA_A), 0)).unwrap();
+        assert!(keyring.vouch("h.pem", &key, &route("h")).is_empty());
+        assert!(keyring.vouch("h.pem", &key, &route("h/mount")).is_empty());
+        assert!(keyring.file_changed("h.pem", Some(RSA_A)).is_empty(), "same key, touched file");
+        assert_eq!(keyring.file_changed("h.pem", Some(RSA_B)).len(), 2);
+        assert!(keyring.file_changed("h.pem", None).is_empty(), "nothing left to end");
+    }
+
+    #[test]
+    fn a_key_replaced_without_notice_is_noticed_at_the_next_proof() {
+        let mut keyring = Keyring::new(Digest::Sha256, 4);
+        let before = keyring.key("h.pem", &mut Files(Some(RSA_A), 0)).unwrap();
+        keyring.vouch("h.pem", &before, &route("h"));
+        let after = PublicKey::from_pem(Digest::Sha256, RSA_B).unwrap();
+        assert_eq!(keyring.vouch("h.pem", &after, &route("h/mount")), [route("h")]);
+        keyring.release(&route("h/mount"));
+        assert_eq!(keyring.file_names().collect::<Vec<_>>(), ["h.pem"], "cached only");
+    }
+}

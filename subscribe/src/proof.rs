@@ -1,0 +1,61 @@
+//! Whether a datagram is what its key's owner sent, now and for the first time.
+//!
+//! Checks run from cheap to dear: is it signed, is its stamp fresh, was it used, is there a key
+//! file, and only then the signature. Only what verified is remembered.
+
+use std::sync::Arc;
+
+use route_table::{Address, RouteKey};
+
+use crate::datagram::{Command, Subscription};
+use crate::keyring::{KeyFiles, Keyring, key_file_name};
+use crate::reject::Reject;
+use crate::replay::ReplayGuard;
+use crate::verify::PublicKey;
+
+/// What a server that checks signatures knows.
+#[derive(Debug)]
+pub struct Proofs {
+    /// The public keys.
+    pub keyring: Keyring,
+    /// The stamps that were used.
+    pub replay: ReplayGuard,
+}
+
+/// What proved a datagram.
+#[derive(Debug)]
+pub struct Proven {
+    /// The key file.
+    pub file_name: String,
+    /// The key in it.
+    pub key: Arc<PublicKey>,
+}
+
+impl Proofs {
+    /// Checks one datagram and remembers its stamp.
+    ///
+    /// # Errors
+    /// The [`Reject`]s from `Unsigned` to `BadSignature`.
+    pub fn prove(
+        &mut self,
+        now_unix: u64,
+        command: Command,
+        subscription: &Subscription<'_>,
+        node: (&RouteKey, &Address),
+        files: &mut dyn KeyFiles,
+    ) -> Result<Proven, Reject> {
+        let (route, address) = node;
+        let proof = subscription.proof.ok_or(Reject::Unsigned)?;
+        let stamp = subscription.stamp.ok_or(Reject::MissingStamp)?;
+        self.replay.sweep(now_unix);
+        let id = self.replay.mark_id(route, address);
+        self.replay.admit(now_unix, command, id, stamp)?;
+        let file_name = key_file_name(route.as_str());
+        let key = self.keyring.key(&file_name, files)?;
+        if !key.verifies(proof.signed, proof.signature) {
+            return Err(Reject::BadSignature);
+        }
+        self.replay.remember(command, id, stamp);
+        Ok(Proven { file_name, key })
+    }
+}
