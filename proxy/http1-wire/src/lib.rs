@@ -1,0 +1,70 @@
+//! HTTP/1 heads and framing as a strict codec over borrowed bytes.
+//!
+//! Parses request and response heads in place, decides where bodies end, scans chunked bodies and
+//! writes forwarded heads. It does no I/O, knows no time and allocates nothing but growth of the
+//! output buffers its callers bring; the HTTP sessions of the proxy are its callers.
+//!
+//! It is stricter than RFC 9110 and RFC 9112 ask, because a router stands between parsers that
+//! disagree: whatever two recipients could read in two ways is refused and never repaired. All
+//! refusals are rows of [`REJECTS`]. Beyond what the RFCs demand, it refuses:
+//! - lines ending in a bare LF, and empty lines before the request line (RFC 9112 2.2);
+//! - `Content-Length` twice even if equal, and beside `Transfer-Encoding` (6.3);
+//! - every coding but `chunked` alone (6.1), and every version but 1.0 and 1.1;
+//! - an absolute-form target whose authority differs from Host (3.2.2 would prefer the target);
+//! - `#` and octets above ASCII in targets; userinfo, escapes and lists in Host;
+//! - `Connection` naming the fields that frame or route a message; expectations but 100-continue.
+
+#![forbid(unsafe_code)]
+
+mod chunked;
+mod connection;
+mod decimal;
+mod error;
+mod fields;
+mod framing;
+mod head;
+pub mod limits;
+mod octets;
+mod request;
+mod response;
+mod rewrite;
+mod target;
+mod upgrade;
+
+pub use chunked::{
+    CHUNK_END, ChunkError, ChunkScanner, ChunkState, ChunkStep, LAST_CHUNK, write_chunk_size_line,
+};
+pub use connection::ConnectionError;
+pub use error::{REJECTS, RefusedIn, RejectRow};
+pub use fields::{FieldSlots, Fields, is_forwardable};
+pub use framing::{FramingError, RequestFraming, ResponseFraming};
+pub use head::{HeadEnd, HeadError, head_end};
+pub use request::{Method, RequestError, RequestHead, parse_request};
+pub use response::{ResponseError, ResponseHead, ResponseTo, parse_response};
+pub use rewrite::{
+    ExpectRule, ForwardFacts, ReplyBody, ReplyFacts, UpgradeRule, write_request_head,
+    write_response_head,
+};
+pub use target::{Target, TargetError, TargetForm, decode_path};
+pub use upgrade::Upgrade;
+
+/// The versions of HTTP this codec speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// A head, or the news that its end is not in the buffer yet.
+#[derive(Clone, Debug)]
+pub enum Parsed<T> {
+    /// All of it.
+    Complete(T),
+    /// Read more and try again.
+    Partial,
+}
+
+#[cfg(test)]
+mod tests;
