@@ -1,0 +1,142 @@
+//! The access log: one line per request, written by its own thread.
+//!
+//! A worker formats a record into its [`LogSink`]'s buffer and never waits: full buffers go to the
+//! writer thread over a bounded queue, and when that falls behind, records are dropped and counted.
+//! Buffers come back from the writer, so a running log allocates nothing. Every byte a client chose
+//! is escaped, so no request can forge a line or a field; `docs/TERMINATION.md` explains `term`.
+
+mod format;
+mod limits;
+mod sink;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+pub use sink::LogSink;
+pub use writer::AccessLogWriter;
+
+use crate::metrics::{Collector, Page, Shard, catalog};
+use crate::termination::Termination;
+use writer::{Order, Output};
+
+/// Where access log lines go.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum AccessLogTarget {
+    /// Nowhere; records are not even formatted.
+    #[default]
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to a file, created with mode 0640.
+    File(PathBuf),
+}
+
+impl FromStr for AccessLogTarget {
+    type Err = std::convert::Infallible;
+
+    /// `off`, `-` for standard output, anything else is a path.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "off" => Self::Off,
+            "-" => Self::Stdout,
+            path => Self::File(PathBuf::from(path)),
+        })
+    }
+}
+
+impl AccessLogTarget {
+    fn open(&self) -> io::Result<Option<Output>> {
+        Ok(match self {
+            Self::Off => None,
+            Self::Stdout => Some(Output::Stdout(io::stdout())),
+            Self::File(path) => Some(Output::File(open_append(path)?)),
+        })
+    }
+}
+
+/// One request, as its line will say. Text may hold any byte; the sink escapes it.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRecord<'a> {
+    /// When the request began, Unix time in milliseconds.
+    pub at: u64,
+    /// The client's address, with port where it has one.
+    pub client: &'a str,
+    /// The method; empty if the head was never understood.
+    pub method: &'a str,
+    /// The request target as received.
+    pub target: &'a [u8],
+    /// The Host as received or canonical.
+    pub host: &'a str,
+    /// `HTTP/1.1` and the like.
+    pub version: &'a str,
+    /// Status sent to the client; 0 if none was.
+    pub status: u16,
+    /// Bytes sent to the client for this exchange.
+    pub bytes_out: u64,
+    /// Bytes received from the client for this exchange.
+    pub bytes_in: u64,
+    /// First byte of the request to last byte of the response, in microseconds.
+    pub duration_us: u64,
+    /// Time to open the upstream connection in microseconds; 0 if none was opened.
+    pub connect_us: u64,
+    /// The key that routed it; empty if none did.
+    pub key: &'a str,
+    /// The node that served it, as announced; empty if none did.
+    pub node: &'a str,
+    /// Whether the client connection was TLS.
+    pub tls: bool,
+    /// Who ended the exchange, during what.
+    pub termination: Termination,
+    /// Whether the upstream connection came out of the pool.
+    pub reused_upstream: bool,
+}
+
+/// The log as the composition root holds it: makes sinks, shows what the writer lost.
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    queue: Option<SyncSender<Order>>,
+    write_failures: Arc<AtomicU64>,
+}
+
+impl AccessLog {
+    /// Opens the target and starts the writer thread.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending, or no thread can be started.
+    pub fn open(target: AccessLogTarget) -> io::Result<(Self, AccessLogWriter)> {
+        let write_failures = Arc::new(AtomicU64::new(0));
+        let Some(output) = target.open()? else {
+            return Ok((Self { queue: None, write_failures }, AccessLogWriter::off()));
+        };
+        let (queue, orders) = sync_channel(limits::QUEUE_CHUNKS_MAX);
+        let failures = Arc::clone(&write_failures);
+        let writer = AccessLogWriter::spawn(target, output, orders, queue.clone(), failures)?;
+        Ok((Self { queue: Some(queue), write_failures }, writer))
+    }
+
+    /// A sink for the worker that owns `shard`; drops are counted there.
+    pub fn sink(&self, shard: Arc<Shard>) -> LogSink {
+        LogSink::new(self.queue.clone(), shard)
+    }
+}
+
+impl Collector for AccessLog {
+    fn collect(&self, page: &mut Page) {
+        let failures = self.write_failures.load(Relaxed);
+        page.sample(&catalog::ACCESS_LOG_WRITE_FAILURES, &[], failures);
+    }
+}
+
+fn open_append(path: &std::path::Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+}

@@ -1,0 +1,120 @@
+//! The end of the access log a worker writes to.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use super::AccessRecord;
+use super::format::{ClockText, bytes_bound, push_record};
+use super::limits::{CHUNK_BYTES, CHUNKS_PER_WORKER_MAX};
+use super::writer::{Chunk, Order};
+use crate::metrics::{Counter, Shard};
+
+/// One worker's end of the log. Moves to the worker's thread and stays there.
+///
+/// Lines leave when a chunk is full, when the worker's ticker calls [`flush`](Self::flush), or when
+/// the sink is dropped.
+#[derive(Debug)]
+pub struct LogSink {
+    shard: Arc<Shard>,
+    chunks: Option<RefCell<Chunks>>,
+}
+
+impl LogSink {
+    pub(super) fn new(queue: Option<SyncSender<Order>>, shard: Arc<Shard>) -> Self {
+        Self { shard, chunks: queue.map(|queue| RefCell::new(Chunks::new(queue))) }
+    }
+
+    /// Whether anything is written at all; a worker that sees `false` need not gather a record.
+    #[inline]
+    pub fn enabled(&self) -> bool {
+        self.chunks.is_some()
+    }
+
+    /// Formats one record. Never waits; a record that finds no room is counted and dropped.
+    pub fn write(&self, record: &AccessRecord<'_>) {
+        if let Some(chunks) = &self.chunks {
+            chunks.borrow_mut().write(record, &self.shard);
+        }
+    }
+
+    /// Hands what was gathered to the writer thread. The worker's ticker calls this, so that a
+    /// quiet worker's lines appear within a tick.
+    pub fn flush(&self) {
+        if let Some(chunks) = &self.chunks {
+            chunks.borrow_mut().hand_over(&self.shard);
+        }
+    }
+}
+
+impl Drop for LogSink {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+#[derive(Debug)]
+struct Chunks {
+    queue: SyncSender<Order>,
+    /// Where the writer puts this worker's buffers when it is done with them.
+    returned: Receiver<Vec<u8>>,
+    give_back: SyncSender<Vec<u8>>,
+    made: usize,
+    filling: Option<Vec<u8>>,
+    records: u64,
+    clock: ClockText,
+}
+
+impl Chunks {
+    fn new(queue: SyncSender<Order>) -> Self {
+        let (give_back, returned) = sync_channel(CHUNKS_PER_WORKER_MAX);
+        let clock = ClockText::new();
+        Self { queue, returned, give_back, made: 0, filling: None, records: 0, clock }
+    }
+
+    fn write(&mut self, record: &AccessRecord<'_>, shard: &Shard) {
+        let bound = bytes_bound(record);
+        if self.filling.as_ref().is_some_and(|chunk| chunk.len() + bound > CHUNK_BYTES) {
+            self.hand_over(shard);
+        }
+        let Some(mut chunk) = self.filling.take().or_else(|| self.empty_chunk()) else {
+            return shard.count(Counter::AccessLogDropped);
+        };
+        let before = chunk.len();
+        push_record(&mut chunk, &mut self.clock, record);
+        debug_assert!(chunk.len() - before <= bound && chunk.len() <= CHUNK_BYTES);
+        self.records += 1;
+        self.filling = Some(chunk);
+    }
+
+    fn hand_over(&mut self, shard: &Shard) {
+        let Some(chunk) = self.filling.take() else { return };
+        if chunk.is_empty() {
+            self.filling = Some(chunk);
+            return;
+        }
+        let records = std::mem::take(&mut self.records);
+        let order = Order::Write(Chunk { bytes: chunk, give_back: self.give_back.clone() });
+        match self.queue.try_send(order) {
+            Ok(()) => shard.add(Counter::AccessLogRecords, records),
+            Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
+                shard.add(Counter::AccessLogDropped, records);
+                if let Order::Write(Chunk { mut bytes, .. }) = order {
+                    bytes.clear();
+                    self.filling = Some(bytes);
+                }
+            }
+        }
+    }
+
+    fn empty_chunk(&mut self) -> Option<Vec<u8>> {
+        if let Ok(chunk) = self.returned.try_recv() {
+            return Some(chunk);
+        }
+        if self.made == CHUNKS_PER_WORKER_MAX {
+            return None;
+        }
+        self.made += 1;
+        Some(Vec::with_capacity(CHUNK_BYTES))
+    }
+}

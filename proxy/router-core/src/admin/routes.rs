@@ -1,0 +1,160 @@
+//! What the admin socket answers to.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::host_check::KnownHosts;
+use super::limits::{EXPLAIN_URL_BYTES_MAX, STATS_KEYS_DEFAULT, STATS_KEYS_MAX};
+use super::{AdminSource, ExplainFormat, Readiness};
+
+type Source = State<Arc<dyn AdminSource>>;
+
+/// All routes; anything else is a 404, any method but GET and HEAD a 405.
+pub(super) fn router(source: Arc<dyn AdminSource>, hosts: KnownHosts) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/stats", get(stats))
+        .route("/metrics", get(metrics))
+        .route("/explain", get(explain))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(source)
+        .layer(from_fn_with_state(Arc::new(hosts), check_host))
+}
+
+async fn index() -> Response {
+    answer(StatusCode::OK, TEXT, INDEX)
+}
+
+/// The process lives; whether it serves is for `/readyz`.
+async fn healthz() -> Response {
+    answer(StatusCode::OK, TEXT, "ok\n")
+}
+
+async fn readyz(State(source): Source) -> Response {
+    match source.readiness() {
+        Readiness::Ready => answer(StatusCode::OK, TEXT, "ready\n"),
+        Readiness::NotReady(why) => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("not ready: {why}\n"))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct StatsQuestion {
+    keys: Option<usize>,
+}
+
+async fn stats(
+    State(source): Source,
+    question: Result<Query<StatsQuestion>, QueryRejection>,
+) -> Response {
+    let Ok(Query(question)) = question else {
+        return answer(StatusCode::BAD_REQUEST, TEXT, "keys: a number of keys to list\n");
+    };
+    let keys_max = question.keys.unwrap_or(STATS_KEYS_DEFAULT).min(STATS_KEYS_MAX);
+    long_answer(JSON, move || source.stats_json(keys_max)).await
+}
+
+async fn metrics(State(source): Source) -> Response {
+    long_answer(EXPOSITION, move || source.metrics_text()).await
+}
+
+#[derive(Deserialize)]
+struct ExplainQuestion {
+    url: String,
+    format: Option<String>,
+}
+
+async fn explain(
+    State(source): Source,
+    question: Result<Query<ExplainQuestion>, QueryRejection>,
+) -> Response {
+    let Ok(Query(question)) = question else { return bad_question() };
+    let (format, content_type) = match question.format.as_deref() {
+        None | Some("json") => (ExplainFormat::Json, JSON),
+        Some("text") => (ExplainFormat::Text, TEXT),
+        Some(_) => return bad_question(),
+    };
+    if question.url.len() > EXPLAIN_URL_BYTES_MAX {
+        return bad_question();
+    }
+    match source.explain(&question.url, format) {
+        Ok(text) => answer(StatusCode::OK, content_type, text),
+        Err(why) => answer(StatusCode::BAD_REQUEST, TEXT, format!("{why}\n")),
+    }
+}
+
+fn bad_question() -> Response {
+    let usage = "usage: /explain?url=URL, percent-encoded; format=json (default) or text\n";
+    answer(StatusCode::BAD_REQUEST, TEXT, usage)
+}
+
+async fn not_found() -> Response {
+    answer(StatusCode::NOT_FOUND, TEXT, INDEX)
+}
+
+async fn method_not_allowed() -> Response {
+    answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD are answered here\n")
+}
+
+async fn check_host(
+    State(hosts): State<Arc<KnownHosts>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // A Host that is no text is passed on as the empty name, which is nobody's.
+    let host = request.headers().get(HOST).map(|value| value.to_str().unwrap_or(""));
+    if hosts.admit(host) {
+        next.run(request).await
+    } else {
+        answer(StatusCode::FORBIDDEN, TEXT, BAD_HOST)
+    }
+}
+
+/// Works an answer out on a blocking thread, so that health checks are not kept waiting.
+async fn long_answer(
+    content_type: &'static str,
+    work: impl FnOnce() -> String + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(text) => answer(StatusCode::OK, content_type, text),
+        Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "no answer: see the log\n"),
+    }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, text: impl IntoResponse) -> Response {
+    let mut response = (status, text).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const INDEX: &str = "\
+/healthz        200 while the process lives
+/readyz         200 while new connections should be sent here, else 503
+/stats          state as JSON; ?keys=N lists at most N keys
+/metrics        Prometheus text format
+/explain?url=U  what a request for U would get; &format=text for people
+";
+
+const BAD_HOST: &str = "\
+refused: over TCP the Host must be an IP address, localhost or this machine's own name
+";

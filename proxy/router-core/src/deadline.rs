@@ -1,0 +1,225 @@
+//! Deadlines of a worker's sockets, enforced by shutting the socket down.
+//!
+//! A pending read or write is never dropped, because the runtime would lose the bytes it already
+//! moved. Instead a tick looks at every watched socket and shuts down those that are due: the
+//! pending operation then completes by itself with an end-of-stream or a broken pipe, and its owner
+//! asks [`Watch::expired`] why. Setting a deadline is one store into worker-local memory, so it costs
+//! nothing on the hot path. Precision is one tick, [`TICK_MS`].
+
+use std::{
+    cell::{Cell, RefCell},
+    os::fd::RawFd,
+    time::{Duration, Instant},
+};
+
+use nix::sys::socket::{Shutdown, shutdown};
+
+/// Distance between two looks at the deadlines, and so their precision.
+pub const TICK_MS: u64 = 100;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+thread_local! {
+    static CLOCK: Cell<u64> = const { Cell::new(0) };
+    static SLOTS: RefCell<Slots> = const { RefCell::new(Slots::new()) };
+}
+
+/// Which half of a socket a deadline is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Half {
+    /// Waiting for bytes. When due the receiving side is shut down, the sending side stays usable.
+    Read,
+    /// Waiting for room. When due both sides are shut down.
+    Write,
+}
+
+struct Slot {
+    fd: RawFd,
+    read_due: u64,
+    write_due: u64,
+    expired: Option<Half>,
+    /// The socket waits for a new request, so a drain may end it at once.
+    idle: bool,
+}
+
+struct Slots {
+    entries: Vec<Option<Slot>>,
+    free: Vec<usize>,
+    /// Set once: sockets that become idle from now on are ended at the next tick.
+    draining: bool,
+}
+
+impl Slots {
+    const fn new() -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), draining: false }
+    }
+}
+
+/// The registration of one socket. Dropping it ends the watch, so it must go before the socket.
+#[derive(Debug)]
+pub struct Watch {
+    slot: usize,
+}
+
+impl Watch {
+    /// Watches `fd` without a deadline. The caller keeps `fd` open for as long as this lives.
+    pub fn new(fd: RawFd) -> Self {
+        SLOTS.with_borrow_mut(|slots| {
+            let entry =
+                Some(Slot { fd, read_due: NEVER, write_due: NEVER, expired: None, idle: false });
+            let slot = match slots.free.pop() {
+                Some(slot) => {
+                    slots.entries[slot] = entry;
+                    slot
+                }
+                None => {
+                    slots.entries.push(entry);
+                    slots.entries.len() - 1
+                }
+            };
+            Self { slot }
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Slot) -> T) -> T {
+        SLOTS.with_borrow_mut(|slots| {
+            act(slots.entries[self.slot].as_mut().expect("a watch owns its slot until it drops"))
+        })
+    }
+
+    /// Sets the deadline of one half to `after` from now.
+    pub fn arm(&self, half: Half, after: Duration) {
+        let due = now_ms().saturating_add(after.as_millis() as u64);
+        self.with(|slot| match half {
+            Half::Read => slot.read_due = due,
+            Half::Write => slot.write_due = due,
+        });
+    }
+
+    /// Takes the deadline of one half away.
+    pub fn disarm(&self, half: Half) {
+        self.with(|slot| match half {
+            Half::Read => slot.read_due = NEVER,
+            Half::Write => slot.write_due = NEVER,
+        });
+    }
+
+    /// Says that the socket waits for a new request (`true`) or serves one.
+    pub fn set_idle(&self, idle: bool) {
+        self.with(|slot| slot.idle = idle);
+    }
+
+    /// The half whose deadline passed, if one did.
+    pub fn expired(&self) -> Option<Half> {
+        self.with(|slot| slot.expired)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // At thread end the slots may be gone already; then there is nothing to give back.
+        let _ = SLOTS.try_with(|slots| {
+            let mut slots = slots.borrow_mut();
+            slots.entries[self.slot] = None;
+            slots.free.push(self.slot);
+        });
+    }
+}
+
+/// Milliseconds on this worker's coarse clock, at most one tick old.
+pub fn now_ms() -> u64 {
+    CLOCK.get()
+}
+
+/// Milliseconds since the process first asked, the origin of every worker's clock.
+pub fn process_ms() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    // One is added so that zero can stand for "never" in atomics elsewhere.
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1
+}
+
+/// Moves the clock on and shuts down what is due. Returns how many sockets were.
+pub fn tick() -> usize {
+    let now = process_ms();
+    CLOCK.set(now);
+    SLOTS.with_borrow_mut(|slots| {
+        let draining = slots.draining;
+        let mut ended = 0;
+        for slot in slots.entries.iter_mut().flatten() {
+            if slot.expired.is_some() {
+                continue;
+            }
+            let half = if slot.write_due <= now {
+                Half::Write
+            } else if slot.read_due <= now || (draining && slot.idle) {
+                Half::Read
+            } else {
+                continue;
+            };
+            slot.expired = Some(half);
+            ended += 1;
+            let how = if half == Half::Read { Shutdown::Read } else { Shutdown::Both };
+            // ENOTCONN only says that the other side was faster.
+            let _ = shutdown(slot.fd, how);
+        }
+        ended
+    })
+}
+
+/// From the next tick on, sockets that wait for a new request are ended.
+pub fn start_drain() {
+    SLOTS.with_borrow_mut(|slots| slots.draining = true);
+}
+
+/// Whether [`start_drain`] was called on this worker.
+pub fn is_draining() -> bool {
+    SLOTS.with_borrow(|slots| slots.draining)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{Read, Write},
+        os::{fd::AsRawFd, unix::net::UnixStream},
+    };
+
+    #[test]
+    fn due_read_ends_the_reader_but_not_the_writer() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let watch = Watch::new(near.as_raw_fd());
+        tick();
+        watch.arm(Half::Read, Duration::ZERO);
+        assert_eq!(tick(), 1);
+        assert_eq!(watch.expired(), Some(Half::Read));
+        assert_eq!(near.read(&mut [0; 8]).unwrap(), 0);
+        near.write_all(b"408").unwrap();
+        let mut got = [0; 3];
+        far.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"408");
+    }
+
+    #[test]
+    fn disarmed_and_dropped_watches_end_nothing() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let watch = Watch::new(near.as_raw_fd());
+        watch.arm(Half::Write, Duration::ZERO);
+        watch.disarm(Half::Write);
+        assert_eq!(tick(), 0);
+        watch.arm(Half::Write, Duration::ZERO);
+        drop(watch);
+        assert_eq!(tick(), 0);
+    }
+
+    #[test]
+    fn drain_ends_idle_sockets_only() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let (busy, _far) = UnixStream::pair().unwrap();
+        let (idle, at_work) = (Watch::new(near.as_raw_fd()), Watch::new(busy.as_raw_fd()));
+        idle.set_idle(true);
+        start_drain();
+        assert_eq!(tick(), 1);
+        assert!(idle.expired().is_some() && at_work.expired().is_none());
+    }
+}

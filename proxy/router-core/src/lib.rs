@@ -1,0 +1,28 @@
+//! Everything two routers share: workers, sockets, upstreams and control threads.
+//!
+//! Knows no HTTP and no uwsgi request. The threads of a router, and what each may do:
+//!
+//! | thread | may |
+//! |---|---|
+//! | worker, one per core | accept, read, write, connect; look at the route table |
+//! | subscriber | receive datagrams, verify them, publish the route table |
+//! | access-log writer | write what workers left in their buffers |
+//! | admin | read statistics |
+//! | main | signals, start and end of all others |
+//!
+//! The runtime of the workers is named in [`runtime`] and [`io`] only.
+
+pub mod access_log;
+pub mod address;
+pub mod admin;
+pub mod buffer;
+pub mod deadline;
+pub mod drain;
+pub mod io;
+pub mod listener;
+pub mod metrics;
+pub mod runtime;
+pub mod subscriber;
+pub mod termination;
+pub mod upstream;
+pub mod worker;

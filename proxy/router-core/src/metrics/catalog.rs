@@ -1,0 +1,356 @@
+//! The catalogue: every metric family this router can show, with its help, kind and labels.
+//!
+//! Nothing renders a family that is not declared here, and `docs/METRICS.md` is written from it, so
+//! the document cannot lag behind. Names follow the Prometheus conventions: unit last, `_total` on
+//! counters, base units (seconds, bytes). A family here is never renamed without an **Upgrade**
+//! note in the change log: dashboards and alerts stand on these names.
+
+/// What a family's samples mean over time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// The state at the moment of the scrape.
+    Gauge,
+    /// Cumulative buckets with a sum and a count.
+    Histogram,
+}
+
+impl Kind {
+    /// The word of a `# TYPE` line.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric family: what one `# HELP` and `# TYPE` pair stands for.
+#[derive(Debug)]
+pub struct Family {
+    /// Full name, prefix and unit included.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Label names in the order the samples give their values.
+    pub labels: &'static [&'static str],
+    /// One sentence for operators.
+    pub help: &'static str,
+}
+
+macro_rules! families {
+    ($( $id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal; )+) => {
+        $(
+            #[doc = $help]
+            pub static $id: Family = Family {
+                name: $name,
+                kind: Kind::$kind,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )+
+        /// Every family, in the order they are documented.
+        pub static FAMILIES: &[&Family] = &[$(&$id),+];
+    };
+}
+
+families! {
+    BUILD_INFO = Gauge "suzerain_build_info" ["version"]
+        "Always 1; the version of the running binary is in the label.";
+    IO_DRIVER_INFO = Gauge "suzerain_io_driver_info" ["driver"]
+        "Always 1; the I/O driver chosen at start is in the label.";
+    WORKERS = Gauge "suzerain_workers" []
+        "Worker threads that serve clients.";
+    WORKER_CPU = Counter "suzerain_worker_cpu_seconds_total" ["worker"]
+        "CPU time used by one worker thread, as of its last tick.";
+
+    CONNECTIONS_ACCEPTED = Counter "suzerain_connections_accepted_total" []
+        "Client connections accepted.";
+    CONNECTIONS_CLOSED = Counter "suzerain_connections_closed_total" []
+        "Client connections closed, by either side.";
+    CONNECTIONS_REFUSED = Counter "suzerain_connections_refused_total" []
+        "Client connections reset at once because a worker was at its connection cap.";
+    CONNECTIONS_OPEN = Gauge "suzerain_connections_open" []
+        "Client connections open now (accepted minus closed).";
+    ACCEPT_FAILURES = Counter "suzerain_accept_failures_total" []
+        "Accepts that failed, mostly for lack of file descriptors.";
+    TLS_HANDSHAKES = Counter "suzerain_tls_handshakes_total" []
+        "TLS handshakes completed.";
+    TLS_HANDSHAKE_FAILURES = Counter "suzerain_tls_handshake_failures_total" []
+        "TLS handshakes that failed or ran out of time.";
+    TLS_RESUMPTIONS = Counter "suzerain_tls_resumptions_total" []
+        "TLS handshakes that resumed an earlier session by ticket.";
+
+    REQUESTS = Counter "suzerain_requests_total" []
+        "Requests whose head was read and accepted.";
+    HEAD_REJECTS = Counter "suzerain_head_rejects_total" ["reason"]
+        "Requests refused for the form of their head or framing, by reason.";
+    REQUESTS_UNROUTED = Counter "suzerain_requests_unrouted_total" ["reason"]
+        "Well-formed requests for which no upstream could be chosen, by reason.";
+    REQUEST_BYTES = Counter "suzerain_request_bytes_total" []
+        "Bytes received from clients, heads included, TLS framing excluded.";
+    RESPONSE_BYTES = Counter "suzerain_response_bytes_total" []
+        "Bytes sent to clients, heads included, TLS framing excluded.";
+    RESPONSES = Counter "suzerain_responses_total" ["class"]
+        "Responses sent to clients by class of status.";
+    EXCHANGE_ENDS = Counter "suzerain_exchange_ends_total" ["side", "phase"]
+        "Ended exchanges by who caused the end and what was under way; nobody and done: complete.";
+    REQUEST_DURATION = Histogram "suzerain_request_duration_seconds" []
+        "Time from the first byte of a request to the last byte of its response.";
+
+    UPSTREAM_CONNECTS = Counter "suzerain_upstream_connects_total" []
+        "Connections opened to upstreams.";
+    UPSTREAM_CONNECT_FAILURES = Counter "suzerain_upstream_connect_failures_total" []
+        "Connections to upstreams that could not be opened; the node cools down.";
+    UPSTREAM_REUSED = Counter "suzerain_upstream_reused_total" []
+        "Exchanges that took an idle upstream connection out of the pool.";
+    UPSTREAM_RETRIES = Counter "suzerain_upstream_retries_total" []
+        "Exchanges offered to another node after one failed.";
+    UPSTREAM_FAILURES = Counter "suzerain_upstream_failures_total" []
+        "Exchanges an upstream broke off, stalled or answered with nonsense.";
+    UPSTREAM_POOL_EVICTIONS = Counter "suzerain_upstream_pool_evictions_total" []
+        "Idle upstream connections closed for age, for room or by the upstream.";
+    UPSTREAM_IDLE = Gauge "suzerain_upstream_idle_connections" ["worker"]
+        "Idle upstream connections in the pool of one worker.";
+    UPSTREAM_CONNECT_DURATION = Histogram "suzerain_upstream_connect_duration_seconds" []
+        "Time to open a connection to an upstream.";
+
+    KEYS = Gauge "suzerain_keys" []
+        "Keys in the route table.";
+    NODES = Gauge "suzerain_nodes" []
+        "Nodes in the route table, over all keys.";
+    TABLE_GENERATION = Gauge "suzerain_table_generation" []
+        "Number of the published route table; rises by one per publish.";
+    KEY_REQUESTS = Counter "suzerain_key_requests_total" ["key"]
+        "Requests routed by one key, for the busiest keys.";
+    NODE_REQUESTS = Counter "suzerain_node_requests_total" ["key", "node"]
+        "Exchanges given to one node, for the busiest keys.";
+    NODE_FAILURES = Counter "suzerain_node_failures_total" ["key", "node"]
+        "Failures that made one node cool down, for the busiest keys.";
+    NODE_IN_FLIGHT = Gauge "suzerain_node_in_flight" ["key", "node"]
+        "Exchanges open with one node now, for the busiest keys.";
+    NODE_COOLING = Gauge "suzerain_node_cooling" ["key", "node"]
+        "1 while one node is skipped after failures, for the busiest keys.";
+
+    SUBSCRIPTION_DATAGRAMS = Counter "suzerain_subscription_datagrams_total" []
+        "Datagrams received on the subscription sockets.";
+    SUBSCRIPTION_BATCHES = Counter "suzerain_subscription_batches_total" []
+        "Batches of datagrams applied; a batch publishes the table at most once.";
+    SUBSCRIPTION_VERDICTS = Counter "suzerain_subscription_verdicts_total" ["verdict"]
+        "Datagrams that were accepted, by what they did.";
+    SUBSCRIPTION_REJECTS = Counter "suzerain_subscription_rejects_total" ["reason"]
+        "Datagrams refused, by reason.";
+    SUBSCRIPTION_LAPSED = Counter "suzerain_subscription_lapsed_total" []
+        "Nodes removed because their lease was not renewed in time.";
+    SUBSCRIPTION_PUBLISHES = Counter "suzerain_subscription_publishes_total" []
+        "Route tables published by the subscription thread.";
+
+    SUBSCRIPTION_REVOKED = Counter "suzerain_subscription_revoked_total" []
+        "Nodes removed because their public key changed or vanished.";
+    SUBSCRIPTION_KERNEL_DROPS = Counter "suzerain_subscription_kernel_drops_total" []
+        "Datagrams the kernel dropped because the subscription thread was behind.";
+    SUBSCRIPTION_RECEIVE_FAILURES = Counter "suzerain_subscription_receive_failures_total" []
+        "Receive calls on the subscription sockets that failed.";
+    SUBSCRIPTION_ACKS = Counter "suzerain_subscription_acks_total" ["outcome"]
+        "Acknowledgements asked for by subscriptions, by whether they could be sent.";
+
+    CERTIFICATES = Gauge "suzerain_certificates" []
+        "Certificates in the certificate store.";
+    CERTIFICATE_EXPIRY = Gauge "suzerain_certificate_not_after_timestamp_seconds" ["name"]
+        "When a certificate stops being valid, as Unix time, for those that expire first.";
+    CERTIFICATE_LOADS = Counter "suzerain_certificate_loads_total" ["outcome"]
+        "Certificate pairs loaded, by what became of them.";
+    CERTIFICATE_REQUESTS_LOST = Counter "suzerain_certificate_requests_lost_total" []
+        "Certificates of subscriptions that could not be handed to the loader.";
+    CERTIFICATE_PUBLISHES = Counter "suzerain_certificate_publishes_total" []
+        "Generations of the certificate store published.";
+    TLS_CLIENT_AUTH_REFUSED = Counter "suzerain_tls_client_auth_refused_total" []
+        "Handshakes refused because the certificate demands client authentication.";
+
+    ACCESS_LOG_RECORDS = Counter "suzerain_access_log_records_total" []
+        "Access log records handed to the writer thread.";
+    ACCESS_LOG_DROPPED = Counter "suzerain_access_log_dropped_total" []
+        "Access log records dropped because the writer thread could not keep up.";
+    ACCESS_LOG_WRITE_FAILURES = Counter "suzerain_access_log_write_failures_total" []
+        "Writes of up to 64 KiB of access log that failed; their records are lost.";
+
+    PROCESS_START = Gauge "process_start_time_seconds" []
+        "When this process started, as Unix time.";
+    PROCESS_CPU = Counter "process_cpu_seconds_total" []
+        "User and system CPU time used by this process.";
+    PROCESS_MEMORY = Gauge "process_resident_memory_bytes" []
+        "Resident memory of this process.";
+    PROCESS_OPEN_FDS = Gauge "process_open_fds" []
+        "File descriptors open in this process.";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" []
+        "File descriptors this process may open.";
+}
+
+macro_rules! counters {
+    ($( $family:ident { $( $(#[$doc:meta])* $variant:ident $(= $label:literal)? ),+ $(,)? } )+) => {
+        /// A cell every worker owns one of; see the family it belongs to for its meaning.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[repr(usize)]
+        pub enum Counter { $($( $(#[$doc])* $variant, )+)+ }
+
+        /// Every counter with its family and the value of the family's label, families together.
+        pub static COUNTERS: &[(Counter, &Family, Option<&str>)] = &[
+            $($( (Counter::$variant, &$family, counters!(@label $($label)?)), )+)+
+        ];
+    };
+    (@label $label:literal) => { Some($label) };
+    (@label) => { None };
+}
+
+counters! {
+    CONNECTIONS_ACCEPTED {
+        /// A client connection was accepted.
+        ConnectionsAccepted
+    }
+    CONNECTIONS_CLOSED {
+        /// An accepted client connection is gone. Every accept is followed by exactly one.
+        ConnectionsClosed
+    }
+    CONNECTIONS_REFUSED {
+        /// Reset at the connection cap; neither accepted nor closed count it.
+        ConnectionsRefused
+    }
+    ACCEPT_FAILURES {
+        /// `accept` itself failed.
+        AcceptFailures
+    }
+    TLS_HANDSHAKES {
+        /// A handshake completed.
+        TlsHandshakes
+    }
+    TLS_HANDSHAKE_FAILURES {
+        /// A handshake failed or timed out.
+        TlsHandshakeFailures
+    }
+    TLS_RESUMPTIONS {
+        /// A completed handshake was a resumption.
+        TlsResumptions
+    }
+    REQUESTS {
+        /// A request head was accepted.
+        Requests
+    }
+    REQUESTS_UNROUTED {
+        /// No route for the key (404).
+        UnknownKey = "unknown_key",
+        /// The Host belongs to another certificate than this connection's (421).
+        Misdirected = "misdirected",
+        /// The route has no node left to try (502 or 503).
+        NoNode = "no_node",
+    }
+    REQUEST_BYTES {
+        /// Bytes read from clients.
+        RequestBytes
+    }
+    RESPONSE_BYTES {
+        /// Bytes written to clients.
+        ResponseBytes
+    }
+    RESPONSES {
+        /// Interim responses.
+        Responses1xx = "1xx",
+        /// Successes.
+        Responses2xx = "2xx",
+        /// Redirects and 304.
+        Responses3xx = "3xx",
+        /// The client's fault.
+        Responses4xx = "4xx",
+        /// The router's or an upstream's fault.
+        Responses5xx = "5xx",
+    }
+    UPSTREAM_CONNECTS {
+        /// A connection was opened.
+        UpstreamConnects
+    }
+    UPSTREAM_CONNECT_FAILURES {
+        /// A connection could not be opened.
+        UpstreamConnectFailures
+    }
+    UPSTREAM_REUSED {
+        /// A pooled connection was taken.
+        UpstreamReused
+    }
+    UPSTREAM_RETRIES {
+        /// Another node was tried.
+        UpstreamRetries
+    }
+    UPSTREAM_FAILURES {
+        /// An upstream failed after it had accepted the connection.
+        UpstreamFailures
+    }
+    UPSTREAM_POOL_EVICTIONS {
+        /// A pooled connection was closed unused.
+        UpstreamPoolEvictions
+    }
+    ACCESS_LOG_RECORDS {
+        /// A record reached the writer's queue.
+        AccessLogRecords
+    }
+    ACCESS_LOG_DROPPED {
+        /// A record was dropped.
+        AccessLogDropped
+    }
+}
+
+impl Counter {
+    /// How many counters there are: the number of cells of a shard.
+    pub const COUNT: usize = COUNTERS.len();
+
+    /// The counter of a response's class; anything outside 100..=599 counts as 5xx.
+    pub fn of_status(status: u16) -> Self {
+        match status / 100 {
+            1 => Self::Responses1xx,
+            2 => Self::Responses2xx,
+            3 => Self::Responses3xx,
+            4 => Self::Responses4xx,
+            _ => Self::Responses5xx,
+        }
+    }
+}
+
+/// A value a worker sets rather than adds to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(usize)]
+pub enum WorkerCell {
+    /// Idle connections in this worker's pool.
+    UpstreamIdle,
+    /// CPU time of this worker's thread in microseconds.
+    CpuMicros,
+}
+
+impl WorkerCell {
+    /// How many cells there are.
+    pub const COUNT: usize = 2;
+}
+
+/// A duration observed into a histogram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(usize)]
+pub enum Latency {
+    /// First request byte to last response byte.
+    Request,
+    /// Opening an upstream connection.
+    UpstreamConnect,
+}
+
+impl Latency {
+    /// How many histograms there are.
+    pub const COUNT: usize = 2;
+    /// Every histogram.
+    pub const ALL: [Self; Self::COUNT] = [Self::Request, Self::UpstreamConnect];
+
+    /// The family this histogram is shown as.
+    pub fn family(self) -> &'static Family {
+        match self {
+            Self::Request => &REQUEST_DURATION,
+            Self::UpstreamConnect => &UPSTREAM_CONNECT_DURATION,
+        }
+    }
+}

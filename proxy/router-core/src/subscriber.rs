@@ -1,0 +1,247 @@
+//! The subscription thread: owns the sockets announcements arrive on and the only registry.
+//!
+//! A batch of datagrams is applied, lapsed leases are swept, then the route table is published
+//! once and the effects are carried out: certificates to the loader, acknowledgements, log lines.
+//! Workers only ever see a published table. The thread decides nothing about a datagram, that is
+//! `subscribe`'s; it loads no certificate, that is the loader's; and it never waits for anybody.
+//!
+//! Called by the composition root: [`Subscriber::bind`] before anything starts, so that a wrong
+//! address ends the start and not the service, then [`Subscriber::spawn`].
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use route_table::{NodeFacts, RouteKey, TableWriter};
+use subscribe::{CertText, Registry, RegistryConfig, StaticNodeError};
+
+use crate::address::ListenAddr;
+
+mod counters;
+mod effects;
+mod key_watch;
+pub mod limits;
+pub mod line_budget;
+mod receive;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod thread_loop;
+mod view;
+
+pub use counters::SubscriptionCounters;
+use effects::Effects;
+use key_watch::{KeyWatch, SignDirectory};
+use limits::{BINDS_MAX, VIEW_WAIT_MS_MAX};
+use receive::Arena;
+use socket::{DatagramSocket, Senders};
+use thread_loop::{Ask, Shell, unix_now};
+pub use view::{NodeRow, RegistryView};
+
+/// What the thread works with.
+#[derive(Debug)]
+pub struct SubscriberConfig {
+    /// UDP sockets and unix datagram sockets; a port of 0 is chosen by the kernel.
+    pub binds: Vec<ListenAddr>,
+    /// Directory of public keys; needed if `registry.sign` names a digest.
+    pub sign_dir: Option<PathBuf>,
+    /// Proof, lease and limits.
+    pub registry: RegistryConfig,
+    /// Nodes without a lease, in service from the start.
+    pub static_nodes: Vec<(RouteKey, NodeFacts)>,
+}
+
+/// What the certificate loader is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CertRequest {
+    /// Serve `name` with this pair as soon as it proves good.
+    Load {
+        /// Server name: the host part of the subscription's key.
+        name: String,
+        /// Private key.
+        key: CertText,
+        /// Certificate chain.
+        crt: CertText,
+        /// Authorities of client certificates; a leading `!` makes these mandatory.
+        ca: Option<CertText>,
+    },
+    /// Serve `name` no longer from a subscription.
+    Drop {
+        /// Server name of the `Load`.
+        name: String,
+    },
+}
+
+/// Why the thread cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriberError {
+    /// More sockets than [`BINDS_MAX`].
+    #[error("{count} subscription sockets, allowed are {BINDS_MAX}")]
+    TooManyBinds {
+        /// As configured.
+        count: usize,
+    },
+    /// Signatures are demanded without a directory of keys.
+    #[error("signatures are demanded and no directory of keys is named")]
+    NoSignDir,
+    /// The directory of keys cannot be listed.
+    #[error("key directory {}: {cause}", path.display())]
+    SignDir {
+        /// As configured.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A socket cannot be bound.
+    #[error("subscription socket {addr}: {cause}")]
+    Bind {
+        /// As configured.
+        addr: ListenAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A node of the configuration cannot be added.
+    #[error("node of {key}: {cause}")]
+    Static {
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        cause: StaticNodeError,
+    },
+    /// The system refuses a descriptor or a thread.
+    #[error("subscription thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Everything bound and nothing running.
+pub struct Subscriber {
+    shell: Shell,
+}
+
+impl Subscriber {
+    /// Binds every socket, opens the key directory and publishes the static nodes.
+    ///
+    /// # Errors
+    /// If one of these fails; sockets bound before it are closed again.
+    pub fn bind(
+        config: SubscriberConfig,
+        writer: TableWriter,
+        counters: Arc<SubscriptionCounters>,
+        cert_requests: Sender<CertRequest>,
+    ) -> Result<Self, SubscriberError> {
+        let SubscriberConfig { binds, sign_dir, registry, static_nodes } = config;
+        if binds.len() > BINDS_MAX {
+            return Err(SubscriberError::TooManyBinds { count: binds.len() });
+        }
+        let senders = match (&registry.sign, &sign_dir) {
+            (Some(_), None) => return Err(SubscriberError::NoSignDir),
+            (Some(_), Some(_)) => Senders::Everybody,
+            (None, _) => Senders::Group,
+        };
+        let sign_directory = SignDirectory::open(sign_dir.clone()).map_err(|cause| {
+            SubscriberError::SignDir { path: sign_dir.clone().unwrap_or_default(), cause }
+        })?;
+        let bind = |addr| {
+            DatagramSocket::bind(&addr, senders)
+                .map_err(|cause| SubscriberError::Bind { addr, cause })
+        };
+        let sockets = binds.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let mut registry = Registry::new(registry, writer);
+        for (key, facts) in static_nodes {
+            let text = key.to_string();
+            registry
+                .add_static(key, facts)
+                .map_err(|cause| SubscriberError::Static { key: text, cause })?;
+        }
+        // Nobody knows which stamps the last process accepted, so none from its time counts.
+        registry.raise_replay_floor(unix_now().saturating_sub(1));
+        let mut shell = Shell {
+            sockets,
+            registry,
+            sign_directory,
+            key_watch: sign_dir.as_deref().map(KeyWatch::new),
+            effects: Effects::new(cert_requests),
+            counters,
+            arena: Arena::new(),
+            began: Instant::now(),
+        };
+        shell.turn(&[]);
+        Ok(Self { shell })
+    }
+
+    /// Where the sockets are bound, in the order of the configuration, ports by the kernel known.
+    #[must_use]
+    pub fn local_addrs(&self) -> Vec<ListenAddr> {
+        self.shell.sockets.iter().map(DatagramSocket::local_addr).collect()
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system refuses a descriptor or the thread.
+    pub fn spawn(self) -> Result<SubscriberHandle, SubscriberError> {
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        let wake = Arc::new(EventFd::from_flags(flags).map_err(io::Error::from)?);
+        let (asks, asked) = mpsc::channel();
+        let woken = Arc::clone(&wake);
+        let thread = thread::Builder::new()
+            .name("subscriber".into())
+            .spawn(move || self.shell.run(&woken, &asked))?;
+        Ok(SubscriberHandle { asks: Mutex::new(asks), wake, thread: Mutex::new(Some(thread)) })
+    }
+}
+
+/// The running thread. Dropping the handle ends it too, without waiting.
+#[derive(Debug)]
+pub struct SubscriberHandle {
+    asks: Mutex<Sender<Ask>>,
+    wake: Arc<EventFd>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SubscriberHandle {
+    /// Asks the thread to end after its current turn. Its sockets close then.
+    pub fn stop(&self) {
+        self.ask(Ask::Stop);
+    }
+
+    /// [`Self::stop`], then waits for the end.
+    pub fn join(&self) {
+        self.stop();
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            drop(thread.join());
+        }
+    }
+
+    /// A copy of what the registry knows, made between two turns. `None` if the thread has ended
+    /// or is too busy to answer within [`VIEW_WAIT_MS_MAX`].
+    #[must_use]
+    pub fn view(&self) -> Option<RegistryView> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.ask(Ask::View(reply));
+        answer.recv_timeout(Duration::from_millis(VIEW_WAIT_MS_MAX)).ok()
+    }
+
+    fn ask(&self, ask: Ask) {
+        if let Ok(asks) = self.asks.lock()
+            && asks.send(ask).is_ok()
+        {
+            // Full means a wake-up is waiting already.
+            let _ = self.wake.write(1);
+        }
+    }
+}
+
+impl Drop for SubscriberHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,73 @@
+//! What the subscription thread counts: written by it alone, read by whoever renders metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use subscribe::{Reject, Verdict};
+
+/// Totals since start.
+#[derive(Debug, Default)]
+pub struct SubscriptionCounters {
+    /// Datagrams received, whatever became of them.
+    pub datagrams: AtomicU64,
+    /// Batches: turns of the thread that received at least one datagram.
+    pub batches: AtomicU64,
+    /// Datagrams that added a node.
+    pub added: AtomicU64,
+    /// Datagrams that only moved a lease.
+    pub renewed: AtomicU64,
+    /// Datagrams that changed a node.
+    pub changed: AtomicU64,
+    /// Datagrams that removed a node.
+    pub removed: AtomicU64,
+    /// Nodes whose lease ran out.
+    pub lapsed: AtomicU64,
+    /// Nodes removed because their key file changed or vanished.
+    pub revoked: AtomicU64,
+    /// Tables published.
+    pub publishes: AtomicU64,
+    /// Datagrams the kernel dropped because the thread was behind.
+    pub kernel_drops: AtomicU64,
+    /// Receive calls that failed.
+    pub receive_errors: AtomicU64,
+    /// Acknowledgements sent.
+    pub notified: AtomicU64,
+    /// Acknowledgements that could not be sent, or were not fit to be.
+    pub notify_errors: AtomicU64,
+    /// Certificate requests that found no loader.
+    pub cert_requests_lost: AtomicU64,
+    rejects: [AtomicU64; Reject::ALL.len()],
+}
+
+impl SubscriptionCounters {
+    /// Refused datagrams by reason: the label of `suzerain_subscription_rejects_total` and the
+    /// number, zeros included.
+    pub fn rejects(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let numbers = self.rejects.iter().map(|number| number.load(Ordering::Relaxed));
+        Reject::ALL.iter().map(|reject| reject.label()).zip(numbers)
+    }
+
+    /// Refused datagrams of one reason.
+    #[must_use]
+    pub fn rejected(&self, reject: Reject) -> u64 {
+        self.rejects[reject as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note(&self, verdict: &Verdict) {
+        bump(match verdict {
+            Verdict::Added => &self.added,
+            Verdict::Renewed => &self.renewed,
+            Verdict::Changed => &self.changed,
+            Verdict::Removed => &self.removed,
+            Verdict::Rejected(reject) => &self.rejects[*reject as usize],
+        });
+    }
+}
+
+pub(super) fn bump(counter: &AtomicU64) {
+    add(counter, 1);
+}
+
+/// One writer, so no read-modify-write is needed.
+pub(super) fn add(counter: &AtomicU64, more: usize) {
+    counter.store(counter.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
+}

@@ -1,0 +1,39 @@
+//! Every bound of the subscription thread.
+
+use subscribe::limits::{BATCH_DATAGRAMS_MAX, DATAGRAM_BYTES_MAX};
+
+/// Subscription sockets of one router.
+pub const BINDS_MAX: usize = 64;
+/// One receive slot: a byte more than a datagram may have, so that a longer one is seen.
+pub const SLOT_BYTES: usize = DATAGRAM_BYTES_MAX + 1;
+/// Receive buffer asked of the kernel per socket, in bytes: some 2,000 datagrams of a restart
+/// storm wait there while signatures are checked.
+pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Longest time without looking at clocks and key files, in milliseconds.
+pub const POLL_MS_MAX: u64 = 250;
+/// A cycle over all key files in use begins at most this often, in milliseconds.
+pub const RESCAN_CYCLE_MS: u64 = 1000;
+/// How long one turn may look at key files, in milliseconds: leases and datagrams wait meanwhile.
+pub const KEY_FILES_TURN_MS_MAX: u64 = 20;
+/// Changed key files applied in one turn.
+pub const KEY_CHANGES_PER_TURN_MAX: usize = 256;
+/// Reads of the inotify queue in one turn.
+pub const INOTIFY_READS_PER_TURN_MAX: usize = 16;
+/// Key file names waiting to be read; beyond it all files in use are looked at instead.
+pub const KEY_CHANGES_PENDING_MAX: usize = 65_536;
+/// Change lines logged at once, and refilled per second; the rest becomes one summary line.
+pub const CHANGE_LINES_BURST: u32 = 100;
+/// See [`CHANGE_LINES_BURST`].
+pub const CHANGE_LINES_PER_S: u32 = 20;
+/// A reason for rejects is logged at most this often, in milliseconds.
+pub const REJECT_LINE_EVERY_MS: u64 = 60_000;
+/// Nodes copied into one view; the view says how many there are.
+pub const VIEW_NODES_MAX: usize = 200_000;
+/// How long a view is waited for, in milliseconds.
+pub const VIEW_WAIT_MS_MAX: u64 = 2_000;
+
+const _: () = {
+    assert!(BATCH_DATAGRAMS_MAX * SLOT_BYTES < RECEIVE_BUFFER_BYTES);
+    assert!(POLL_MS_MAX < RESCAN_CYCLE_MS);
+    assert!(KEY_FILES_TURN_MS_MAX < POLL_MS_MAX);
+};

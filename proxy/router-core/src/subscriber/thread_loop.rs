@@ -1,0 +1,176 @@
+//! The loop of the subscription thread: wait, receive, apply, sweep, publish once, carry out.
+
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use subscribe::{KeyFiles as _, Now, Registry, Reject, Source, Verdict};
+
+use super::RegistryView;
+use super::counters::{SubscriptionCounters, add, bump};
+use super::effects::Effects;
+use super::key_watch::{KeyWatch, SignDirectory};
+use super::limits::POLL_MS_MAX;
+use super::receive::{Arena, Datagram};
+use super::socket::DatagramSocket;
+
+/// What the rest of the process asks of the thread.
+pub(super) enum Ask {
+    /// A copy of what is known, sent back through this.
+    View(SyncSender<RegistryView>),
+    /// The end.
+    Stop,
+}
+
+/// Everything the thread owns.
+pub(super) struct Shell {
+    pub(super) sockets: Vec<DatagramSocket>,
+    pub(super) registry: Registry,
+    pub(super) sign_directory: SignDirectory,
+    pub(super) key_watch: Option<KeyWatch>,
+    pub(super) effects: Effects,
+    pub(super) counters: Arc<SubscriptionCounters>,
+    pub(super) arena: Arena,
+    /// Zero of the thread's clock.
+    pub(super) began: Instant,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    Turn,
+    End,
+}
+
+impl Shell {
+    /// Runs until it is asked to stop, or until nobody is left who could ask.
+    pub(super) fn run(mut self, wake: &EventFd, asks: &Receiver<Ask>) {
+        loop {
+            let readable = self.wait(wake);
+            if self.answer(wake, asks) == Next::End {
+                return;
+            }
+            self.turn(&readable);
+        }
+    }
+
+    /// One turn: at most one batch per readable socket, then one publish.
+    pub(super) fn turn(&mut self, readable: &[usize]) {
+        let mut received = 0;
+        for &index in readable {
+            received += self.receive(index);
+        }
+        if received > 0 {
+            bump(&self.counters.batches);
+        }
+        self.apply_key_changes();
+        let now = self.now();
+        if self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms) {
+            add(&self.counters.lapsed, self.registry.sweep(now));
+        }
+        if self.registry.publish().is_some() {
+            bump(&self.counters.publishes);
+        }
+        while let Some(effect) = self.registry.poll_effect() {
+            self.effects.carry_out(effect, now.mono_ms, &self.counters);
+        }
+    }
+
+    fn receive(&mut self, index: usize) -> usize {
+        match self.arena.fill(&mut self.sockets[index]) {
+            Ok(drops) => add(&self.counters.kernel_drops, drops as usize),
+            Err(Errno::EAGAIN | Errno::EINTR) => return 0,
+            Err(_) => {
+                bump(&self.counters.receive_errors);
+                return 0;
+            }
+        }
+        let now = self.now();
+        let datagrams = self.arena.datagrams();
+        let received = datagrams.len();
+        add(&self.counters.datagrams, received);
+        for datagram in datagrams {
+            let (verdict, peer) = match datagram {
+                Datagram::Oversize => (Verdict::Rejected(Reject::Oversize), None),
+                Datagram::Whole(peer, bytes) => {
+                    let source = Source { peer };
+                    let keys = &mut self.sign_directory;
+                    (self.registry.apply(now, &source, bytes, keys), Some(source.peer))
+                }
+            };
+            self.counters.note(&verdict);
+            if let Verdict::Rejected(reject) = verdict {
+                self.effects.rejected(reject, peer, now.mono_ms);
+            }
+        }
+        received
+    }
+
+    fn apply_key_changes(&mut self) {
+        let now = self.now();
+        let Some(key_watch) = &mut self.key_watch else { return };
+        let registry = &self.registry;
+        let in_use = || registry.watched_key_files().map(Into::into).collect();
+        for name in key_watch.turn(now.mono_ms, in_use) {
+            let pem = self.sign_directory.read(&name);
+            let removed = self.registry.key_file_changed(now, &name, pem.as_deref());
+            add(&self.counters.revoked, removed);
+        }
+    }
+
+    /// Sleeps until a socket or the key directory has something, somebody asks, or time is up.
+    /// Answers the sockets that are readable.
+    fn wait(&self, wake: &EventFd) -> Vec<usize> {
+        let key_fd = self.key_watch.as_ref().and_then(KeyWatch::fd);
+        let others = std::iter::once(wake.as_fd()).chain(key_fd);
+        let mut fds: Vec<PollFd<'_>> = self
+            .sockets
+            .iter()
+            .map(|socket| socket.as_fd())
+            .chain(others)
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        // An interrupted wait is a turn with nothing to receive.
+        let _ = poll(&mut fds, self.timeout());
+        let sockets = fds.iter().take(self.sockets.len()).enumerate();
+        sockets.filter(|(_, fd)| fd.any() == Some(true)).map(|(index, _)| index).collect()
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let now_ms = self.now().mono_ms;
+        let lease = self.registry.poll_timeout();
+        let keys = self.key_watch.as_ref().map(|watch| watch.due_ms(now_ms));
+        let due_ms = lease.into_iter().chain(keys).min().unwrap_or(u64::MAX);
+        let wait_ms = due_ms.saturating_sub(now_ms).min(POLL_MS_MAX);
+        PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::ZERO)
+    }
+
+    fn answer(&self, wake: &EventFd, asks: &Receiver<Ask>) -> Next {
+        // Only clears the readiness; how often somebody asked is told by the channel.
+        let _ = wake.read();
+        loop {
+            match asks.try_recv() {
+                // Who no longer waits for the view does not miss it.
+                Ok(Ask::View(reply)) => drop(reply.try_send(RegistryView::take(&self.registry))),
+                Ok(Ask::Stop) | Err(TryRecvError::Disconnected) => return Next::End,
+                Err(TryRecvError::Empty) => return Next::Turn,
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            unix: unix_now(),
+        }
+    }
+}
+
+/// Seconds of Unix time.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
