@@ -1,0 +1,73 @@
+//! How a command ends when it does not end well: what is said and the exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::announce::AnnounceError;
+use crate::config::ConfigError;
+use crate::demo::DemoError;
+
+use super::explain::ExplainError;
+
+/// Exit code of something that went wrong while running.
+pub const FAILED: u8 = 1;
+/// Exit code of a bad flag or file: `EX_USAGE` of sysexits(3).
+pub const USAGE: u8 = 64;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The arguments mean no command; also how help asks to be printed.
+    #[error(transparent)]
+    Arguments(#[from] clap::Error),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The router could not start or had to stop.
+    #[error(transparent)]
+    Run(#[from] crate::RunError),
+    /// The admin socket gave no explanation.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    /// Announcing failed.
+    #[error(transparent)]
+    Announce(#[from] AnnounceError),
+    /// The demo failed.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// Standard output cannot be written.
+    #[error("standard output: {0}")]
+    Output(std::io::Error),
+}
+
+impl CliError {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        match self {
+            // Help and version are answers, not failures.
+            Self::Arguments(error) if !error.use_stderr() => ExitCode::SUCCESS,
+            Self::Arguments(_) | Self::Config(_) => ExitCode::from(USAGE),
+            // A certificate file the operator named is as wrong as a flag.
+            Self::Run(crate::RunError::Certificates(_)) => ExitCode::from(USAGE),
+            Self::Announce(error) if error.is_usage() => ExitCode::from(USAGE),
+            Self::Explain(error) if error.is_usage() => ExitCode::from(USAGE),
+            _ => ExitCode::from(FAILED),
+        }
+    }
+
+    /// Says it to whom it concerns.
+    pub fn print(&self) {
+        match self {
+            Self::Arguments(error) => {
+                let _ = error.print();
+            }
+            Self::Config(error) => {
+                let _ = writeln!(std::io::stderr(), "{error}");
+            }
+            other => {
+                let _ = writeln!(std::io::stderr(), "suzerain: {other}");
+            }
+        }
+    }
+}

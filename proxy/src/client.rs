@@ -1,0 +1,79 @@
+//! The client's side of a connection, plain or TLS, as two halves.
+
+use std::io;
+
+use router_core::{
+    deadline::Watch,
+    io::{ReadHalf, WriteHalf},
+};
+
+use crate::tls::stream::{TlsReadHalf, TlsWriteHalf};
+
+/// Bytes from the client.
+pub enum ClientReader {
+    /// Straight from the socket.
+    Plain(ReadHalf),
+    /// Through a TLS session.
+    Tls(Box<TlsReadHalf>),
+}
+
+/// Bytes to the client.
+pub enum ClientWriter {
+    /// Straight to the socket.
+    Plain(WriteHalf),
+    /// Through a TLS session.
+    Tls(Box<TlsWriteHalf>),
+}
+
+impl ClientReader {
+    /// Appends up to `most` bytes to `buffer`, within its capacity; `Ok(0)` as in [`ReadHalf::read`].
+    pub async fn read(&mut self, buffer: Vec<u8>, most: usize) -> (io::Result<usize>, Vec<u8>) {
+        match self {
+            Self::Plain(half) => half.read(buffer, most).await,
+            Self::Tls(half) => half.read(buffer, most).await,
+        }
+    }
+
+    /// The deadlines of this connection.
+    pub fn watch(&self) -> &Watch {
+        match self {
+            Self::Plain(half) => half.watch(),
+            Self::Tls(half) => half.watch(),
+        }
+    }
+}
+
+impl ClientWriter {
+    /// Sends all of `buffer` from `start` on and returns the buffer.
+    pub async fn write_all(&mut self, buffer: Vec<u8>, start: usize) -> (io::Result<()>, Vec<u8>) {
+        match self {
+            Self::Plain(half) => half.write_all(buffer, start).await,
+            Self::Tls(half) => half.write_all(buffer, start).await,
+        }
+    }
+
+    /// Tells the client that nothing more comes.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(half) => half.shutdown().await,
+            Self::Tls(half) => half.shutdown().await,
+        }
+    }
+
+    /// Ends a connection on which nothing is under way: TLS owes the client a close alert, plain
+    /// HTTP needs no more than the close that follows.
+    pub async fn say_goodbye(&mut self) {
+        if let Self::Tls(half) = self {
+            // Whoever does not take the alert any more does not miss it.
+            let _ = half.shutdown().await;
+        }
+    }
+
+    /// The deadlines of this connection.
+    pub fn watch(&self) -> &Watch {
+        match self {
+            Self::Plain(half) => half.watch(),
+            Self::Tls(half) => half.watch(),
+        }
+    }
+}

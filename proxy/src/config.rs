@@ -1,0 +1,227 @@
+//! What an operator may set: the typed, bounded result of a config file and flags.
+//!
+//! [`load`] reads everything before anything is bound and reports every problem it finds at once,
+//! each with its place and what is allowed. Options are declared once, in [`catalog`]: flags,
+//! file keys, `--help` and `docs/CONFIG.md` all come from there. A flag replaces the value of the
+//! file; it never adds to a list of the file.
+
+pub mod catalog;
+mod draft;
+mod file;
+pub mod limits;
+pub mod problem;
+mod reference;
+mod similar;
+pub mod units;
+pub(crate) mod values;
+mod warning;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use route_table::{Address, Dotsplit, Proto, RouteKey};
+use router_core::access_log::AccessLogTarget;
+use router_core::address::ListenAddr;
+use router_core::runtime::IoChoice;
+use subscribe::{AllowRule, Digest};
+use tracing::level_filters::LevelFilter;
+
+pub use problem::{ConfigError, Place, Problem};
+pub use reference::render as reference;
+pub use warning::Warning;
+
+use catalog::Opt;
+
+/// Everything `run` needs, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Plain HTTP listeners.
+    pub http: Vec<ListenAddr>,
+    /// HTTPS listeners.
+    pub https: Vec<ListenAddr>,
+    /// Subscription sockets: UDP, or unix datagram.
+    pub subscribe: Vec<ListenAddr>,
+    /// How subscriptions prove themselves; `None` takes unsigned ones.
+    pub sign_check: Option<SignCheck>,
+    /// How far a signed stamp may be from the router's clock, either way.
+    pub sign_tolerance: Duration,
+    /// How long a subscription holds without renewal.
+    pub tolerance: Duration,
+    /// Whether `.example.org` also takes `a.example.org`.
+    pub dotsplit: Dotsplit,
+    /// Certificate chain and private key for names without their own; `None`: self-signed.
+    pub default_cert: Option<(PathBuf, PathBuf)>,
+    /// Directory of `NAME.crt` and `NAME.key`.
+    pub cert_dir: Option<PathBuf>,
+    /// Directories that certificate paths of subscriptions may point into.
+    pub cert_root: Vec<PathBuf>,
+    /// Addresses a subscription may bring; empty: the default of `UpstreamPolicy`.
+    pub upstream_allow: Vec<AllowRule>,
+    /// Nodes that need no subscription.
+    pub route: Vec<StaticRoute>,
+    /// Where health, stats and metrics are served.
+    pub admin: Option<ListenAddr>,
+    /// Worker threads, one per core unless set.
+    pub workers: usize,
+    /// Which kernel interface moves the bytes.
+    pub io: IoChoice,
+    /// Where the line per request goes.
+    pub access_log: AccessLogTarget,
+    /// How much the router says about itself on standard error.
+    pub log_level: LevelFilter,
+    /// Unsigned subscriptions on an address others can reach are wanted.
+    pub allow_unsigned: bool,
+    /// Deadlines of every phase.
+    pub timeouts: Timeouts,
+    /// Bounds on what clients may use.
+    pub limits: ClientLimits,
+}
+
+/// Digest of the signatures and the directory of the public keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignCheck {
+    /// Fixed by the operator, as in uWSGI; the sender cannot choose.
+    pub digest: Digest,
+    /// Holds `KEY.pem` for each key.
+    pub dir: PathBuf,
+}
+
+/// A node the operator wrote down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StaticRoute {
+    /// The key it serves.
+    pub key: RouteKey,
+    /// Where it listens.
+    pub address: Address,
+    /// The address as written.
+    pub announced: String,
+    /// What it speaks.
+    pub proto: Proto,
+    /// Its share against the key's other nodes, 1 or more.
+    pub weight: u32,
+}
+
+/// Deadlines of every phase of a connection and an exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// For a complete request head once its first byte came.
+    pub head: Duration,
+    /// Between two requests of a client connection.
+    pub keepalive: Duration,
+    /// Between two reads of a request body.
+    pub body_idle: Duration,
+    /// For a connect to one node.
+    pub connect: Duration,
+    /// From the sent request to the first byte of the response.
+    pub first_byte: Duration,
+    /// Between two reads of a response.
+    pub response_idle: Duration,
+    /// For one write to make progress.
+    pub write_stall: Duration,
+    /// For a whole TLS handshake.
+    pub tls_handshake: Duration,
+    /// For running exchanges to finish after the signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            keepalive: Duration::from_secs(75),
+            body_idle: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            response_idle: Duration::from_secs(60),
+            write_stall: Duration::from_secs(60),
+            tls_handshake: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Bounds on what clients may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClientLimits {
+    /// Client connections of the whole router; further ones are closed at once.
+    pub connections_max: usize,
+    /// Largest request body, in bytes; `None`: no bound. A larger one gets 413.
+    pub body_bytes_max: Option<u64>,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self { connections_max: limits::CONNECTIONS_DEFAULT, body_bytes_max: None }
+    }
+}
+
+impl Default for Settings {
+    /// The defaults of the catalogue: no listener at all, so not yet something to run.
+    fn default() -> Self {
+        Self {
+            http: Vec::new(),
+            https: Vec::new(),
+            subscribe: Vec::new(),
+            sign_check: None,
+            sign_tolerance: Duration::from_secs(60),
+            tolerance: Duration::from_secs(17),
+            dotsplit: Dotsplit::Off,
+            default_cert: None,
+            cert_dir: None,
+            cert_root: Vec::new(),
+            upstream_allow: Vec::new(),
+            route: Vec::new(),
+            admin: None,
+            workers: cores(),
+            io: IoChoice::Auto,
+            access_log: AccessLogTarget::Off,
+            log_level: LevelFilter::INFO,
+            allow_unsigned: false,
+            timeouts: Timeouts::default(),
+            limits: ClientLimits::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// What is allowed but deserves a word to the operator.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        warning::of(self)
+    }
+}
+
+/// One value as it was written, before it means anything.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The option it is for.
+    pub opt: Opt,
+    /// The value's text; a switch is `true` or `false`.
+    pub text: String,
+    /// Where it was written.
+    pub place: Place,
+}
+
+/// Reads the file, lays the flags over it and checks the result.
+///
+/// # Errors
+/// Everything that is wrong with the file and the flags, in one [`ConfigError`].
+pub fn load(file: Option<&Path>, flags: Vec<Given>) -> Result<Settings, ConfigError> {
+    let mut problems = Vec::new();
+    let mut given = Vec::new();
+    if let Some(path) = file {
+        given = file::read(path, &mut problems);
+    }
+    given.retain(|of_file: &Given| !flags.iter().any(|flag| flag.opt == of_file.opt));
+    given.extend(flags);
+    let settings = draft::settle(given, &mut problems);
+    problems.sort_by_key(Problem::position);
+    if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(limits::WORKERS_MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Every option, declared once.
+//!
+//! Flags, file keys, `--help`, error texts and `docs/CONFIG.md` are made from this list, so none of
+//! them can say something else than the others. What a value may be is decided in `draft`.
+//! This file says what an entry is; the entries are in `options`.
+
+mod options;
+
+pub use options::OPTIONS;
+
+/// An option by name.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "each variant is described by its `OptFacts`")]
+pub enum Opt {
+    Http,
+    Https,
+    Subscribe,
+    SignCheck,
+    SignTolerance,
+    Tolerance,
+    AllowUnsigned,
+    UpstreamAllow,
+    Route,
+    Dotsplit,
+    DefaultCert,
+    CertDir,
+    CertRoot,
+    Admin,
+    AccessLog,
+    LogLevel,
+    Workers,
+    Io,
+    ConnectionsMax,
+    BodyBytesMax,
+    TimeoutHead,
+    TimeoutKeepalive,
+    TimeoutBodyIdle,
+    TimeoutConnect,
+    TimeoutFirstByte,
+    TimeoutResponseIdle,
+    TimeoutWriteStall,
+    TimeoutTlsHandshake,
+    TimeoutDrain,
+}
+
+/// How often an option may be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// A single value.
+    One,
+    /// Any number of values: a repeated flag, an array in the file.
+    Many,
+    /// On or off: a bare flag, `true` or `false` in the file.
+    Switch,
+}
+
+/// The part of the configuration an option belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Section {
+    /// Where clients connect and what names lead where.
+    Routing,
+    /// Who may subscribe.
+    Subscriptions,
+    /// HTTPS.
+    Certificates,
+    /// Seeing what it does.
+    Operation,
+    /// Bounds and resources.
+    Resources,
+    /// The `[timeouts]` table; file only.
+    Timeouts,
+}
+
+impl Section {
+    /// In the order people read them.
+    pub const ALL: [Self; 6] = [
+        Self::Routing,
+        Self::Subscriptions,
+        Self::Certificates,
+        Self::Operation,
+        Self::Resources,
+        Self::Timeouts,
+    ];
+
+    /// Heading in help and documentation.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Routing => "Listening and routing",
+            Self::Subscriptions => "Subscriptions",
+            Self::Certificates => "Certificates",
+            Self::Operation => "Seeing what it does",
+            Self::Resources => "Resources",
+            Self::Timeouts => "Timeouts",
+        }
+    }
+}
+
+/// What there is to know about an option.
+#[derive(Clone, Copy, Debug)]
+pub struct OptFacts {
+    /// The option itself.
+    pub opt: Opt,
+    /// Flag without its dashes, and key in the file.
+    pub name: &'static str,
+    /// How often it may be given.
+    pub shape: Shape,
+    /// Where it belongs.
+    pub section: Section,
+    /// Placeholder of the value in help.
+    pub value: &'static str,
+    /// What holds if it is not given.
+    pub default: &'static str,
+    /// What a value may be; the second half of every error.
+    pub allowed: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// What it costs or breaks; empty if nothing worth a word.
+    pub cost: &'static str,
+    /// A value as a file would have it, in TOML.
+    pub example: &'static str,
+}
+
+impl OptFacts {
+    /// The name as written in a file, with its table.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self.section {
+            Section::Timeouts => format!("timeouts.{}", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
+    /// Whether it is also a flag.
+    #[must_use]
+    pub fn is_flag(&self) -> bool {
+        self.section != Section::Timeouts
+    }
+}
+
+impl Opt {
+    /// The entry of the catalogue.
+    #[must_use]
+    pub fn facts(self) -> &'static OptFacts {
+        OPTIONS.iter().find(|facts| facts.opt == self).expect("a test finds every option in it")
+    }
+
+    /// The option with this name in this part of a file.
+    #[must_use]
+    pub fn named(name: &str, table: Table) -> Option<Self> {
+        in_table(table).find(|facts| facts.name == name).map(|facts| facts.opt)
+    }
+}
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Table {
+    /// Outside of every table.
+    Top,
+    /// `[timeouts]`.
+    Timeouts,
+}
+
+/// The options of one table of the file.
+pub fn in_table(table: Table) -> impl Iterator<Item = &'static OptFacts> {
+    OPTIONS
+        .iter()
+        .filter(move |facts| (facts.section == Section::Timeouts) == (table == Table::Timeouts))
+}

@@ -1,0 +1,34 @@
+//! Bounds of what an operator may set: past them a value is a slip of the pen, not a wish.
+
+use std::time::Duration;
+
+/// Largest config file read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Most worker threads.
+pub const WORKERS_MAX: usize = 256;
+/// Most listeners of one kind.
+pub const LISTENERS_MAX: usize = 64;
+/// Most static nodes.
+pub const ROUTES_MAX: usize = 100_000;
+/// Most entries of `cert-root` or `upstream-allow`.
+pub const LIST_MAX: usize = 1024;
+/// Shortest timeout that can be meant.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+/// Longest timeout that can be meant.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Shortest lease and freshness window: stamps count whole seconds.
+pub const TOLERANCE_MIN: Duration = Duration::from_secs(1);
+/// Longest lease and freshness window.
+pub const TOLERANCE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Client connections unless set.
+pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// Most client connections that can be set.
+pub const CONNECTIONS_MAX: usize = 10_000_000;
+/// Largest weight of a static node.
+pub const WEIGHT_MAX: u32 = 65_535;
+
+const _: () = {
+    assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
+    assert!(TIMEOUT_MIN.as_nanos() < TIMEOUT_MAX.as_nanos());
+    assert!(TOLERANCE_MIN.as_nanos() < TOLERANCE_MAX.as_nanos());
+};

@@ -1,0 +1,213 @@
+//! What can be wrong with a configuration, said so that it can be mended without a manual.
+//!
+//! A line of it is `FILE:LINE:COLUMN: what was read; allowed: what may stand there`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use router_core::address::ListenAddr;
+
+use super::catalog::Opt;
+
+/// Where a value was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// In a file; lines and columns count from 1, columns in characters.
+    File {
+        /// The file as named by the operator.
+        path: PathBuf,
+        /// Line of the value.
+        line: usize,
+        /// Column of the value.
+        column: usize,
+    },
+    /// On the command line.
+    Flag(Opt),
+    /// In the environment.
+    Env(&'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Flag(opt) => write!(f, "--{}", opt.facts().name),
+            Self::Env(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+/// Everything wrong with a configuration; at least one problem.
+#[derive(Debug)]
+pub struct ConfigError {
+    /// In the order found.
+    pub problems: Vec<Problem>,
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The file cannot be read at all.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    Unreadable {
+        /// The file as named by the operator.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Larger than any real configuration.
+    #[error("{}: larger than {} bytes", path.display(), super::limits::FILE_BYTES_MAX)]
+    Huge {
+        /// The file as named by the operator.
+        path: PathBuf,
+    },
+    /// Not TOML.
+    #[error("{place}: not TOML: {message}")]
+    Syntax {
+        /// Where reading stopped.
+        place: Place,
+        /// What the TOML parser said.
+        message: String,
+    },
+    /// No option has this name.
+    #[error("{place}: unknown key \"{key}\"{}", meant(nearest.as_deref()))]
+    UnknownKey {
+        /// Where it stands.
+        place: Place,
+        /// The key with its table.
+        key: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// The value has a type the option does not take.
+    #[error("{} is {found}; allowed: {wanted}", at(place, *opt))]
+    Type {
+        /// Where it stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+        /// The TOML type read.
+        found: &'static str,
+        /// The TOML types taken.
+        wanted: &'static str,
+    },
+    /// The value's text does not mean anything to the option.
+    #[error("{} \"{read}\": {why}; allowed: {}", at(place, *opt), opt.facts().allowed)]
+    Value {
+        /// Where it stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+        /// The text read.
+        read: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The same address, key file or network stands in a list twice.
+    #[error("{} \"{read}\" is already given by {first}", at(place, *opt))]
+    Twice {
+        /// Where the second stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+        /// The text read.
+        read: String,
+        /// Where the first stands.
+        first: Place,
+    },
+    /// Two kinds of listeners want one address.
+    #[error(
+        "{} \"{addr}\" is already {} of {first}",
+        at(place, *opt),
+        owner.facts().key()
+    )]
+    Taken {
+        /// Where the second stands.
+        place: Place,
+        /// What the second is for.
+        opt: Opt,
+        /// The address.
+        addr: ListenAddr,
+        /// What the first is for.
+        owner: Opt,
+        /// Where the first stands.
+        first: Place,
+    },
+    /// A list longer than any real one.
+    #[error("{}: more than {max} values", at(place, *opt))]
+    TooMany {
+        /// Where the first value too many stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// Nothing to listen on.
+    #[error("nothing to listen on: give --http ADDR or --https ADDR, or http or https in the file")]
+    NoListener,
+    /// Anybody could take over any site.
+    #[error(
+        "{} \"{addr}\" can be reached by other machines and sign-check is not set; \
+         allowed: a loopback address or a unix socket, or sign-check DIGEST:DIR, or allow-unsigned",
+        at(place, Opt::Subscribe)
+    )]
+    Unsigned {
+        /// Where the address stands.
+        place: Place,
+        /// The address.
+        addr: ListenAddr,
+    },
+}
+
+impl Problem {
+    /// Line and column, for telling problems in the order of the file; flags come last.
+    #[must_use]
+    pub fn position(&self) -> (usize, usize) {
+        let place = match self {
+            Self::Unreadable { .. } | Self::Huge { .. } => return (0, 0),
+            Self::NoListener => return (usize::MAX, 0),
+            Self::Syntax { place, .. }
+            | Self::UnknownKey { place, .. }
+            | Self::Type { place, .. }
+            | Self::Value { place, .. }
+            | Self::Twice { place, .. }
+            | Self::Taken { place, .. }
+            | Self::TooMany { place, .. }
+            | Self::Unsigned { place, .. } => place,
+        };
+        match place {
+            Place::File { line, column, .. } => (*line, *column),
+            Place::Flag(_) | Place::Env(_) => (usize::MAX, 0),
+        }
+    }
+}
+
+/// The place and the option's name, once.
+fn at(place: &Place, opt: Opt) -> String {
+    match place {
+        Place::Flag(_) => place.to_string(),
+        _ => format!("{place}: {}", opt.facts().key()),
+    }
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean \"{name}\"?"),
+        None => "; docs/CONFIG.md lists every key".to_owned(),
+    }
+}

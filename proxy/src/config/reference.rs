@@ -1,0 +1,63 @@
+//! The reference of every option, `docs/CONFIG.md`, rendered from the catalogue.
+
+use std::fmt::Write;
+
+use super::catalog::{OPTIONS, OptFacts, Section, Shape};
+
+const INTRODUCTION: &str = "# Configuration
+
+`suzerain run` takes flags, a TOML file (`--config FILE.toml`), or both. A flag has the name of its
+key and replaces the file's value; it never adds to a list of the file. `suzerain check FILE.toml`
+says what is wrong with a file, line by line, without starting anything.
+
+Relative paths start at the working directory of the process. Durations are `500ms`, `10s`, `5m`,
+`1h` or a bare number of seconds; sizes are `64KiB`, `10MB` or a bare number of bytes. Unknown keys
+are errors.
+
+This page is made from the options' declarations; a test keeps it true.
+";
+
+/// The whole page.
+#[must_use]
+pub fn render() -> String {
+    let mut page = String::from(INTRODUCTION);
+    example(&mut page);
+    for section in Section::ALL {
+        let _ = write!(page, "\n## {}\n", section.title());
+        if section == Section::Timeouts {
+            page.push_str("\nKeys of the table `[timeouts]`; they have no flags.\n");
+        }
+        for facts in OPTIONS.iter().filter(|facts| facts.section == section) {
+            option(&mut page, facts);
+        }
+    }
+    page
+}
+
+/// A file with every key, so that its form is seen once.
+fn example(page: &mut String) {
+    page.push_str("\n## A file with every key\n\n```toml\n");
+    for section in Section::ALL {
+        let heading = if section == Section::Timeouts { "\n[timeouts]\n" } else { "" };
+        page.push_str(heading);
+        for facts in OPTIONS.iter().filter(|facts| facts.section == section) {
+            let _ = writeln!(page, "{} = {}", facts.name, facts.example);
+        }
+    }
+    page.push_str("```\n");
+}
+
+fn option(page: &mut String, facts: &OptFacts) {
+    let _ = write!(page, "\n### `{}`\n\n{}\n\n", facts.key(), facts.about);
+    if facts.is_flag() {
+        let value = if facts.value.is_empty() { "" } else { " " };
+        let more = if facts.shape == Shape::Many { ", repeatable" } else { "" };
+        let _ = writeln!(page, "- Flag: `--{}{value}{}`{more}", facts.name, facts.value);
+    }
+    let _ = writeln!(page, "- Default: {}", facts.default);
+    let _ = writeln!(page, "- Allowed: {}", facts.allowed);
+    if !facts.cost.is_empty() {
+        let _ = writeln!(page, "- Cost: {}", facts.cost);
+    }
+    let _ = writeln!(page, "- Example: `{} = {}`", facts.name, facts.example);
+}

@@ -1,0 +1,192 @@
+//! What one value means. Each function takes the text as written and returns the typed value, or
+//! why the text is none; what is allowed instead is in the catalogue.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use route_table::{Address, Proto, RouteKey};
+use router_core::access_log::AccessLogTarget;
+use router_core::address::ListenAddr;
+use router_core::runtime::IoChoice;
+use subscribe::{AllowRule, Digest};
+use tracing::level_filters::LevelFilter;
+
+use super::{SignCheck, StaticRoute, limits, units};
+
+/// A listen address; the directory of a socket path must exist.
+pub fn listener(text: &str) -> Result<ListenAddr, String> {
+    let addr: ListenAddr = text.parse().map_err(|error| format!("{error}"))?;
+    if let ListenAddr::Unix(path) = &addr {
+        parent_exists(path)?;
+        if path.is_dir() {
+            return Err("it is a directory".to_owned());
+        }
+    }
+    Ok(addr)
+}
+
+/// `true` or `false`.
+pub fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "neither true nor false".to_owned())
+}
+
+/// A digest by the name OpenSSL and uWSGI use, in any case.
+pub fn digest(name: &str) -> Result<Digest, String> {
+    name.parse().map_err(|_| format!("the digest \"{name}\" is unknown"))
+}
+
+/// `DIGEST:DIR`.
+pub fn sign_check(text: &str) -> Result<SignCheck, String> {
+    let (name, dir) = text.split_once(':').ok_or("there is no : between digest and directory")?;
+    Ok(SignCheck { digest: digest(name)?, dir: directory(dir)? })
+}
+
+/// A duration within bounds.
+pub fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
+    let duration = units::duration(text).ok_or("not a duration")?;
+    if duration < min {
+        return Err(format!("shorter than {}", units::show(min)));
+    }
+    if duration > max {
+        return Err(format!("longer than {}", units::show(max)));
+    }
+    Ok(duration)
+}
+
+/// A whole number within bounds.
+pub fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
+    let number: usize = text.replace('_', "").parse().map_err(|_| "not a whole number")?;
+    if number < min {
+        return Err(format!("less than {min}"));
+    }
+    if number > max {
+        return Err(format!("more than {max}"));
+    }
+    Ok(number)
+}
+
+/// A size, or `none`.
+pub fn bytes_or_none(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "none" => Ok(None),
+        _ => units::bytes(text).map(Some).ok_or_else(|| "not a size".to_owned()),
+    }
+}
+
+/// `auto`, `uring` or `epoll`.
+pub fn io_choice(text: &str) -> Result<IoChoice, String> {
+    match text {
+        "auto" => Ok(IoChoice::Auto),
+        "uring" => Ok(IoChoice::Uring),
+        "epoll" => Ok(IoChoice::Epoll),
+        _ => Err("no such interface".to_owned()),
+    }
+}
+
+/// A level of `tracing`.
+pub fn log_level(text: &str) -> Result<LevelFilter, String> {
+    match text {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err("no such level".to_owned()),
+    }
+}
+
+/// `off`, `-` or a file in an existing directory.
+pub fn access_log(text: &str) -> Result<AccessLogTarget, String> {
+    match text {
+        "off" => Ok(AccessLogTarget::Off),
+        "-" => Ok(AccessLogTarget::Stdout),
+        "" => Err("the path is empty".to_owned()),
+        _ => {
+            let path = PathBuf::from(text);
+            parent_exists(&path)?;
+            if path.is_dir() {
+                return Err("it is a directory".to_owned());
+            }
+            Ok(AccessLogTarget::File(path))
+        }
+    }
+}
+
+/// An existing directory that can be listed.
+pub fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the path of the directory is empty".to_owned());
+    }
+    let path = PathBuf::from(text);
+    match std::fs::read_dir(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(format!("{text}: {error}")),
+    }
+}
+
+/// `CRT,KEY`, both readable files.
+pub fn cert_pair(text: &str) -> Result<(PathBuf, PathBuf), String> {
+    let (crt, key) = text.split_once(',').ok_or("there is no , between chain and key")?;
+    Ok((readable(crt)?, readable(key)?))
+}
+
+fn readable(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+        Ok(facts) if facts.is_file() => Ok(path),
+        Ok(_) => Err(format!("{text}: not a file")),
+        Err(error) => Err(format!("{text}: {error}")),
+    }
+}
+
+/// A network, a single IP, a path that sockets may lie under, or `@` for abstract sockets.
+pub fn allow_rule(text: &str) -> Result<AllowRule, String> {
+    let rule: AllowRule =
+        text.parse().map_err(|_| "neither a network nor a plain path".to_owned())?;
+    match &rule {
+        AllowRule::Net(net) if net.trunc() != *net => {
+            Err(format!("bits are set beyond the prefix; did you mean {}?", net.trunc()))
+        }
+        _ => Ok(rule),
+    }
+}
+
+/// `KEY=ADDR[,proto=http][,weight=N]`.
+pub fn static_route(text: &str) -> Result<StaticRoute, String> {
+    let (key, rest) = text.split_once('=').ok_or("there is no = between key and address")?;
+    let key = RouteKey::parse(key.as_bytes()).map_err(|error| format!("the key: {error}"))?;
+    let mut parts = rest.split(',');
+    let announced = parts.next().unwrap_or_default().to_owned();
+    let address = Address::parse(announced.as_bytes())
+        .map_err(|error| format!("the address \"{announced}\": {error}"))?;
+    let mut route = StaticRoute { key, address, announced, proto: Proto::Uwsgi, weight: 1 };
+    for part in parts {
+        match part.split_once('=') {
+            Some(("proto", "http")) => route.proto = Proto::Http,
+            Some(("proto", "uwsgi")) => route.proto = Proto::Uwsgi,
+            Some(("proto", other)) => return Err(format!("the protocol \"{other}\" is unknown")),
+            Some(("weight", text)) => {
+                let max = limits::WEIGHT_MAX;
+                route.weight = match text.parse() {
+                    Ok(weight) if (1..=max).contains(&weight) => weight,
+                    _ => return Err(format!("the weight \"{text}\" is not 1 to {max}")),
+                };
+            }
+            _ => return Err(format!("\"{part}\" is neither proto= nor weight=")),
+        }
+    }
+    Ok(route)
+}
+
+fn parent_exists(path: &Path) -> Result<(), String> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if parent.is_dir() {
+        Ok(())
+    } else {
+        Err(format!("the directory {} does not exist", parent.display()))
+    }
+}

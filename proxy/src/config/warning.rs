@@ -1,0 +1,62 @@
+//! What is allowed but deserves a word: said once at start and by `check`.
+
+use std::fmt;
+
+use router_core::address::ListenAddr;
+use subscribe::Digest;
+
+use super::Settings;
+
+/// One such thing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Warning {
+    /// SHA1 signatures can be forged by somebody with enough money.
+    Sha1,
+    /// Others can subscribe anything.
+    OpenSubscriptions(ListenAddr),
+    /// Others can read stats and metrics.
+    OpenAdmin(ListenAddr),
+    /// Every request will be answered with 404.
+    NothingToRoute,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sha1 => f.write_str(
+                "sign-check uses SHA1, which is broken for signatures: move senders to SHA256",
+            ),
+            Self::OpenSubscriptions(addr) => write!(
+                f,
+                "unsigned subscriptions are taken on {addr}: whoever reaches it can take over any \
+                 site"
+            ),
+            Self::OpenAdmin(addr) => {
+                write!(f, "the admin socket has no password and {addr} is not local")
+            }
+            Self::NothingToRoute => f.write_str(
+                "neither subscribe nor route is set: every request will be answered with 404",
+            ),
+        }
+    }
+}
+
+/// The warnings `settings` deserve.
+pub fn of(settings: &Settings) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    match &settings.sign_check {
+        Some(check) if check.digest == Digest::Sha1 => warnings.push(Warning::Sha1),
+        Some(_) => {}
+        None => {
+            let open = settings.subscribe.iter().filter(|addr| !addr.is_local());
+            warnings.extend(open.cloned().map(Warning::OpenSubscriptions));
+        }
+    }
+    if let Some(addr) = settings.admin.iter().find(|addr| !addr.is_local()) {
+        warnings.push(Warning::OpenAdmin(addr.clone()));
+    }
+    if settings.subscribe.is_empty() && settings.route.is_empty() {
+        warnings.push(Warning::NothingToRoute);
+    }
+    warnings
+}

@@ -1,0 +1,128 @@
+//! What a worker needs to serve a request, and what a client connection is known by.
+
+use std::{
+    cell::{Cell, RefCell},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use route_table::{Dotsplit, TableReader};
+use router_core::{access_log::LogSink, metrics::Shard, upstream::pool::Pool};
+use rustls::ServerConfig;
+
+use crate::{
+    config::{ClientLimits, Timeouts},
+    tls::cert_store::{CertId, CertStore},
+};
+
+/// Facts shared by all workers, fixed at start.
+pub struct Shared {
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Bounds on requests.
+    pub limits: ClientLimits,
+    /// Whether parent-domain keys are looked up.
+    pub dotsplit: Dotsplit,
+    /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
+    pub hostname: String,
+    /// TLS of the https listeners.
+    pub tls: Arc<ServerConfig>,
+    /// The certificates behind it.
+    pub certs: CertStore,
+}
+
+/// One worker's state. Nothing in it is shared with another worker but the table.
+pub struct Context {
+    /// Facts of the process.
+    pub shared: Arc<Shared>,
+    /// This worker's view of the route table.
+    pub table: RefCell<TableReader>,
+    /// Idle upstream connections.
+    pub pool: RefCell<Pool>,
+    /// Counters.
+    pub shard: Arc<Shard>,
+    /// Access log.
+    pub log: LogSink,
+    /// Bytes of request bodies held in memory now.
+    pub held_bytes: Cell<usize>,
+}
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP inside TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in X-Forwarded-Proto.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// What a listening socket is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Role {
+    /// Plain or TLS.
+    pub scheme: Scheme,
+    /// Port it listens on; none for a unix socket.
+    pub port: Option<u16>,
+}
+
+/// Facts about one client connection, fixed once it is established.
+#[derive(Debug)]
+pub struct ConnFacts {
+    /// Address and port as text, for the log.
+    pub client: String,
+    /// Bytes of `client` that are the address alone.
+    ip_bytes: usize,
+    /// The client's address; none over a unix socket.
+    pub ip: Option<IpAddr>,
+    /// The client's port; zero over a unix socket.
+    pub client_port: u16,
+    /// Plain or TLS.
+    pub scheme: Scheme,
+    /// Port of the listener as text; empty for a unix socket.
+    pub local_port: String,
+    /// The name the client asked a certificate for.
+    pub sni: Option<Box<str>>,
+    /// The certificate it was given.
+    pub cert: Option<CertId>,
+}
+
+impl ConnFacts {
+    /// Facts of a connection before any handshake.
+    pub fn new(peer: Option<SocketAddr>, role: Role) -> Self {
+        let (client, ip_bytes, client_port) = match peer {
+            Some(peer) => {
+                // An IPv4 client of an IPv6 listener is known by its IPv4 address.
+                let ip = peer.ip().to_canonical().to_string();
+                let bytes = ip.len();
+                (format!("{ip}:{}", peer.port()), bytes, peer.port())
+            }
+            // As uWSGI tells its apps about clients of a unix socket (http-router.md 3.5).
+            None => ("0.0.0.0".to_owned(), 7, 0),
+        };
+        Self {
+            client,
+            ip_bytes,
+            ip: peer.map(|peer| peer.ip().to_canonical()),
+            client_port,
+            scheme: role.scheme,
+            local_port: role.port.map(|port| port.to_string()).unwrap_or_default(),
+            sni: None,
+            cert: None,
+        }
+    }
+
+    /// The client's address without port or brackets.
+    pub fn client_ip(&self) -> &str {
+        &self.client[..self.ip_bytes]
+    }
+}

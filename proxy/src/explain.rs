@@ -1,0 +1,191 @@
+//! What a request for a URL would get, and why not when it would get nothing.
+//!
+//! Reads snapshots and changes nothing: no turn is taken, no hit counted, no connection opened. It
+//! names the same lookups in the same order as `Table::lookup`; a test holds the two together. The
+//! answer serves people (`Display`) and programs (serde).
+
+mod certificate;
+mod nodes;
+mod text;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use route_table::limits::DOTSPLIT_LOOKUPS_MAX;
+use route_table::{CanonicalHost, Dotsplit, HostBuf, KeyError, Route, Table, canonical_host};
+use router_core::address::ListenAddr;
+use serde::{Deserialize, Serialize};
+
+pub use certificate::{CertLookup, CertSummary};
+pub use nodes::{NodeStanding, Standing};
+pub use url::UrlError;
+
+use crate::context::Scheme;
+use url::Parts;
+
+/// A client listener, as far as an explanation cares.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listening {
+    /// Plain or TLS.
+    pub scheme: Scheme,
+    /// Where.
+    pub address: ListenAddr,
+}
+
+/// What an explanation is made from.
+pub struct Sources<'a> {
+    /// The route table as published.
+    pub table: &'a Table,
+    /// Whether suffix keys serve.
+    pub dotsplit: Dotsplit,
+    /// All client listeners.
+    pub listeners: &'a [Listening],
+    /// The certificates.
+    pub certs: &'a dyn CertLookup,
+    /// The clock of `NodeLoad`.
+    pub now_ms: u64,
+    /// The wall clock, in seconds.
+    pub now_unix: u64,
+}
+
+/// What a request for one URL would get.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The URL asked about.
+    pub url: String,
+    /// The Host a client would send for it, in canonical form; `None` if no key can be that.
+    pub host: Option<String>,
+    /// Listeners a client following the URL would reach, if it resolves to this machine.
+    pub listeners: Vec<String>,
+    /// Keys looked up, in order, up to the first that is there.
+    pub lookups: Vec<Lookup>,
+    /// The key that routes it.
+    pub key: Option<String>,
+    /// How that key's requests are spread.
+    pub algorithm: Option<String>,
+    /// Requests that key has routed.
+    pub hits: Option<u64>,
+    /// The key's nodes, each with its standing.
+    pub nodes: Vec<NodeStanding>,
+    /// The certificate a client would be shown; `None` for plain HTTP too.
+    pub certificate: Option<CertSummary>,
+    /// The status this router itself would answer with; `None` if a node answers.
+    pub status: Option<u16>,
+    /// What stands in the way, the first obstacle first; empty if nothing does.
+    pub problems: Vec<String>,
+}
+
+/// One key that was looked up.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Lookup {
+    /// The key.
+    pub key: String,
+    /// Whether the table has it.
+    pub found: bool,
+}
+
+/// Explains one URL.
+///
+/// # Errors
+/// [`UrlError`] if the text is no http or https URL. A URL that only cannot be served is explained.
+pub fn explain(url: &str, sources: &Sources<'_>) -> Result<Explanation, UrlError> {
+    let parts = Parts::parse(url)?;
+    let mut told = Explanation {
+        url: url.to_owned(),
+        host: None,
+        listeners: Vec::new(),
+        lookups: Vec::new(),
+        key: None,
+        algorithm: None,
+        hits: None,
+        nodes: Vec::new(),
+        certificate: None,
+        status: None,
+        problems: Vec::new(),
+    };
+    tell_listeners(&mut told, &parts, sources);
+    let mut buf = HostBuf::new();
+    match sent_host(&parts, &mut buf) {
+        Ok(host) => {
+            told.host = Some(host.host_port().to_owned());
+            if parts.scheme == Scheme::Https {
+                certificate::tell(&mut told, host.host(), sources);
+            }
+            tell_route(&mut told, &host, sources);
+        }
+        Err(error) => {
+            told.status = Some(400);
+            told.problems.push(format!("no request can name this host: {error}"));
+        }
+    }
+    Ok(told)
+}
+
+/// The Host a client sends: it leaves the scheme's own port out (RFC 9110 section 4.2.3).
+fn sent_host<'b>(parts: &Parts<'_>, buf: &'b mut HostBuf) -> Result<CanonicalHost<'b>, KeyError> {
+    let is_default = parts.port == parts.scheme_port();
+    let raw = if is_default { parts.host } else { parts.authority };
+    canonical_host(raw.as_bytes(), buf)
+}
+
+fn tell_listeners(told: &mut Explanation, parts: &Parts<'_>, sources: &Sources<'_>) {
+    let scheme = parts.scheme;
+    let of_scheme: Vec<_> =
+        sources.listeners.iter().filter(|listener| listener.scheme == scheme).collect();
+    let reached = of_scheme.iter().filter(|listener| match &listener.address {
+        ListenAddr::Tcp(address) => address.port() == parts.port,
+        ListenAddr::Unix(_) => false,
+    });
+    told.listeners = reached.map(|listener| listener.address.to_string()).collect();
+    if of_scheme.is_empty() {
+        told.problems.push(format!("no listener takes {}", scheme.name()));
+    } else if told.listeners.is_empty() {
+        let ports: Vec<_> = of_scheme.iter().map(|l| l.address.to_string()).collect();
+        let (name, port, ports) = (scheme.name(), parts.port, ports.join(", "));
+        told.problems.push(format!("{name} is taken on {ports}, not on port {port}"));
+    }
+}
+
+fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, sources: &Sources<'_>) {
+    let route = look_up(&mut told.lookups, host, sources);
+    let Some(route) = route else {
+        told.status = Some(404);
+        told.problems.push("no node has subscribed to this host, nor is one configured".to_owned());
+        return;
+    };
+    told.key = Some(route.key().as_str().to_owned());
+    told.algorithm = Some(route.algorithm().as_str().to_owned());
+    told.hits = Some(route.hits());
+    told.nodes = nodes::standings(route.nodes(), sources.now_ms, sources.now_unix);
+    if told.nodes.is_empty() {
+        told.status = Some(503);
+        told.problems.push("the key has no node".to_owned());
+    } else if told.nodes.iter().all(|node| node.cooling_ms > 0) {
+        let count = told.nodes.len();
+        told.problems.push(format!(
+            "all {count} nodes cool down after failures; they are tried all the same"
+        ));
+    }
+}
+
+/// The lookups of `Table::lookup`, written down.
+fn look_up<'t>(
+    lookups: &mut Vec<Lookup>,
+    host: &CanonicalHost<'_>,
+    sources: &Sources<'t>,
+) -> Option<&'t Route> {
+    let name = host.host();
+    let with_port = host.port().is_some().then(|| host.host_port());
+    let is_name = !name.starts_with('[');
+    let dots = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
+    let suffixes = dots
+        .take(DOTSPLIT_LOOKUPS_MAX - 1)
+        .filter(|_| is_name && sources.dotsplit == Dotsplit::On)
+        .filter_map(|at| name.get(at..));
+    with_port.into_iter().chain([name]).chain(suffixes).find_map(|key| {
+        let route = sources.table.get(key);
+        lookups.push(Lookup { key: key.to_owned(), found: route.is_some() });
+        route.map(|route| &**route)
+    })
+}

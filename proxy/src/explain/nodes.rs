@@ -1,0 +1,81 @@
+//! The standing of a key's nodes at this moment: who is offered the next request.
+
+use std::sync::Arc;
+
+use route_table::{Node, NodeOrigin};
+use serde::{Deserialize, Serialize};
+
+/// What a node may expect of the next request.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// One of those the next request is offered to.
+    Candidate,
+    /// Waits until no node of a lower backup level is left.
+    Backup,
+    /// Skipped after failures.
+    Cooling,
+}
+
+/// One node of the key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NodeStanding {
+    /// The address as announced.
+    pub node: String,
+    /// What is spoken there.
+    pub proto: String,
+    /// Share of the requests.
+    pub weight: u32,
+    /// Backup level, 0 first.
+    pub backup: u8,
+    /// Whether it is offered the next request.
+    pub standing: Standing,
+    /// Milliseconds until it is no longer skipped; 0 if it is not.
+    pub cooling_ms: u64,
+    /// Exchanges open with it.
+    pub in_flight: u32,
+    /// Exchanges given to it.
+    pub requests: u64,
+    /// Failures noted.
+    pub failures: u64,
+    /// Seconds since it last announced itself; `None` for a configured node.
+    pub announced_s_ago: Option<u64>,
+}
+
+/// Every node with its standing, by the rule of `Route::pick` for a request not yet tried anywhere.
+pub(super) fn standings(nodes: &[Arc<Node>], now_ms: u64, now_unix: u64) -> Vec<NodeStanding> {
+    let mut told: Vec<_> = nodes.iter().map(|node| describe(node, now_ms, now_unix)).collect();
+    let lowest = |told: &[NodeStanding], may: fn(&NodeStanding) -> bool| {
+        told.iter().filter(|node| may(node)).map(|node| node.backup).min()
+    };
+    let warm = lowest(&told, |node| node.cooling_ms == 0);
+    // With nobody warm the pick fails open, so the cooling ones of the lowest level are candidates.
+    let level = warm.or_else(|| lowest(&told, |_| true));
+    for node in &mut told {
+        node.standing = match (Some(node.backup) == level, node.cooling_ms > 0) {
+            (true, cools) if !cools || warm.is_none() => Standing::Candidate,
+            (_, true) => Standing::Cooling,
+            (_, false) => Standing::Backup,
+        };
+    }
+    told
+}
+
+fn describe(node: &Node, now_ms: u64, now_unix: u64) -> NodeStanding {
+    let (facts, load) = (&node.facts, node.load.snapshot());
+    NodeStanding {
+        node: facts.announced.to_string(),
+        proto: facts.proto.as_str().to_owned(),
+        weight: facts.weight,
+        backup: facts.backup,
+        standing: Standing::Candidate,
+        cooling_ms: load.cooling_until_ms.saturating_sub(now_ms),
+        in_flight: load.in_flight,
+        requests: load.requests,
+        failures: load.failures,
+        announced_s_ago: match facts.origin {
+            NodeOrigin::Subscribed => Some(now_unix.saturating_sub(load.last_seen_unix)),
+            NodeOrigin::Static => None,
+        },
+    }
+}

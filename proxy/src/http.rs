@@ -1,0 +1,20 @@
+//! The life of a request.
+//!
+//! [`session`] receives heads of one client connection and hands each to [`judge`], which decides
+//! everything that can be decided without waiting: is it sound, which node, which bytes for it.
+//! [`exchange`] then makes [`attempt`]s until one node answers. [`request_body`] and [`response`] move
+//! the bytes, independently of each other; [`reply`] says what the router itself has to say.
+
+pub mod attempt;
+pub mod exchange;
+pub mod failure;
+pub mod forward_http;
+pub mod forward_uwsgi;
+pub mod held_body;
+pub mod inbound;
+pub mod judge;
+pub mod rejects;
+pub mod reply;
+pub mod request_body;
+pub mod response;
+pub mod session;

@@ -1,0 +1,151 @@
+//! One attempt of an exchange: the request to one node and its response back.
+
+use std::{future::poll_fn, pin::pin, task::Poll};
+
+use http1_wire::RequestFraming;
+use router_core::{
+    deadline::Half,
+    termination::{Phase, Side},
+    upstream::Upstream,
+};
+
+use super::{
+    failure::Failure,
+    inbound::Inbound,
+    request_body::BodyPump,
+    response::{Asked, Finished, Progressed, ResponsePump},
+};
+use crate::{
+    client::{ClientReader, ClientWriter},
+    config::{ClientLimits, Timeouts},
+};
+
+/// What tells a client to go on with its body (RFC 9110 section 10.1.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Whether the client waits for [`CONTINUE`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Expecting {
+    /// It sends its body anyway.
+    Nothing,
+    /// It waits.
+    Continue,
+}
+
+/// Everything one attempt touches.
+pub struct Attempt<'a> {
+    /// The client's bytes.
+    pub reader: &'a mut ClientReader,
+    /// The way back to the client.
+    pub writer: &'a mut ClientWriter,
+    /// What was received and not consumed.
+    pub inbound: &'a mut Inbound,
+    /// The node's connection.
+    pub upstream: &'a mut Upstream,
+    /// Deadlines.
+    pub timeouts: &'a Timeouts,
+    /// Bounds.
+    pub limits: &'a ClientLimits,
+    /// What others may know meanwhile.
+    pub progressed: &'a Progressed,
+    /// Body bytes received by a streaming attempt.
+    pub received: &'a std::cell::Cell<u64>,
+}
+
+impl Attempt<'_> {
+    /// Sends a request whose bytes are all here, then passes the response on.
+    ///
+    /// # Errors
+    /// [`Failure`] of either side.
+    pub async fn whole(self, request: Vec<u8>, asked: Asked) -> Result<Finished, Failure> {
+        self.progressed.asked.set(request.len() as u64);
+        let request = send(self.upstream, self.timeouts, request).await?;
+        self.progressed.request_done.set(true);
+        let pump = ResponsePump {
+            upstream: &mut self.upstream.read,
+            writer: self.writer,
+            timeouts: self.timeouts,
+            progressed: self.progressed,
+        };
+        pump.run(asked, request).await
+    }
+
+    /// Sends a head, then its body while the response may come at any time.
+    ///
+    /// A response that ends before the body does is complete: the rest of the body is not wanted.
+    ///
+    /// # Errors
+    /// [`Failure`] of either side.
+    pub async fn streaming(
+        self,
+        head: Vec<u8>,
+        framing: RequestFraming,
+        expecting: Expecting,
+        asked: Asked,
+    ) -> Result<Finished, Failure> {
+        self.progressed.asked.set(head.len() as u64);
+        let head = send(self.upstream, self.timeouts, head).await?;
+        if expecting == Expecting::Continue && self.inbound.bytes().is_empty() {
+            self.writer.watch().arm(Half::Write, self.timeouts.write_stall);
+            let (result, _) = self.writer.write_all(CONTINUE.to_vec(), 0).await;
+            self.writer.watch().disarm(Half::Write);
+            result.map_err(|_| Failure::client_ended(Phase::RequestBody, self.writer.watch()))?;
+        }
+        let watch = self.upstream.read.watch_handle();
+        let mut body = pin!(
+            BodyPump {
+                reader: self.reader,
+                inbound: self.inbound,
+                upstream: &mut self.upstream.write,
+                timeouts: self.timeouts,
+                limits: self.limits,
+                received: self.received,
+            }
+            .run(framing)
+        );
+        let mut response = pin!(
+            ResponsePump {
+                upstream: &mut self.upstream.read,
+                writer: self.writer,
+                timeouts: self.timeouts,
+                progressed: self.progressed,
+            }
+            .run(asked, head)
+        );
+        let mut body_ended = false;
+        poll_fn(|cx| {
+            if !body_ended && let Poll::Ready(outcome) = body.as_mut().poll(cx) {
+                body_ended = true;
+                match outcome {
+                    Ok(()) => {
+                        self.progressed.request_done.set(true);
+                        watch.arm(Half::Read, self.timeouts.first_byte);
+                    }
+                    // The node stopped reading; what it has to say about that is still to come.
+                    Err(failure) if is_upstreams(&failure) => {
+                        watch.arm(Half::Read, self.timeouts.first_byte);
+                    }
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                }
+            }
+            response.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+fn is_upstreams(failure: &Failure) -> bool {
+    matches!(failure.termination.side, Side::Upstream | Side::UpstreamDeadline)
+}
+
+async fn send(
+    upstream: &mut Upstream,
+    timeouts: &Timeouts,
+    request: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    upstream.write.watch().arm(Half::Write, timeouts.write_stall);
+    let (result, request) = upstream.write.write_all(request, 0).await;
+    upstream.write.watch().disarm(Half::Write);
+    result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.write.watch()))?;
+    Ok(request)
+}

@@ -1,0 +1,329 @@
+//! The waist: one request and its response, who may fail, and when another attempt is made.
+
+use std::{cell::Cell, io, sync::Arc, time::Instant};
+
+use http1_wire::RequestFraming;
+use route_table::{Node, Proto, Tried};
+use router_core::{
+    deadline,
+    metrics::{Counter, Latency},
+    termination::{Phase, Side, Termination},
+    upstream::{
+        Checkout, Reuse, Upstream, checkout,
+        retry::{Progress, Replay, Retry, after_failure},
+    },
+};
+
+use super::{
+    attempt::{Attempt, CONTINUE, Expecting},
+    failure::{Cause, Failure},
+    held_body::HeldBody,
+    inbound::Inbound,
+    judge::{Held, Judged, Plan, Refusal, judge},
+    rejects,
+    response::{Asked, Finished, Progressed},
+};
+use crate::{
+    client::{ClientReader, ClientWriter},
+    context::{ConnFacts, Context},
+};
+
+/// The client's connection, lent to one exchange.
+pub struct Client<'a> {
+    /// Its facts.
+    pub conn: &'a ConnFacts,
+    /// Its bytes.
+    pub reader: &'a mut ClientReader,
+    /// The way back.
+    pub writer: &'a mut ClientWriter,
+    /// What it sent and nobody consumed; the head of this exchange is held in it.
+    pub inbound: &'a mut Inbound,
+}
+
+/// What the access log and the counters will say about an exchange.
+#[derive(Debug)]
+pub struct Record {
+    /// When its first byte came.
+    pub started: Instant,
+    /// Status sent to the client; zero if none was.
+    pub status: u16,
+    /// Bytes of head and body received.
+    pub bytes_in: u64,
+    /// Bytes sent to the client.
+    pub bytes_out: u64,
+    /// Microseconds the last connect took; zero for a pooled connection.
+    pub connect_us: u64,
+    /// The node tried last.
+    pub node: Option<Arc<Node>>,
+    /// Whether the connection to it came from the pool.
+    pub reused: bool,
+    /// The first cause of the end.
+    pub termination: Termination,
+}
+
+impl Record {
+    /// An exchange whose first byte came at `started`.
+    pub fn begin(started: Instant, head_bytes: usize) -> Self {
+        Self {
+            started,
+            status: 0,
+            bytes_in: head_bytes as u64,
+            bytes_out: 0,
+            connect_us: 0,
+            node: None,
+            reused: false,
+            termination: Termination::CLEAN,
+        }
+    }
+}
+
+/// How an exchange ended.
+pub enum Outcome {
+    /// The response is complete.
+    Complete(Finished),
+    /// Nothing was sent; the router answers.
+    Answer(Refusal),
+    /// Part of a response was sent, so only closing tells the client.
+    Broken,
+}
+
+/// Where the request body is.
+enum Body<'c> {
+    /// There is none, or this many bytes of it were received with the head, which is all.
+    Here(usize),
+    /// It was received completely and its chunks are undone.
+    Held(HeldBody<'c>),
+    /// Some of it has still to come.
+    Coming,
+}
+
+/// Runs one exchange to its end.
+pub async fn run(ctx: &Context, client: Client<'_>, plan: Plan, record: &mut Record) -> Outcome {
+    Exchange { ctx, client, record, tried: Tried::default() }.run(plan).await
+}
+
+struct Exchange<'a> {
+    ctx: &'a Context,
+    client: Client<'a>,
+    record: &'a mut Record,
+    tried: Tried,
+}
+
+impl<'a> Exchange<'a> {
+    async fn run(mut self, mut plan: Plan) -> Outcome {
+        let body = match self.place_body(&plan) {
+            Body::Coming if must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
+                Ok(held) => {
+                    let length = Held::Bytes(held.bytes().len() as u64);
+                    match self.judge_again(length) {
+                        Ok(again) => plan = again,
+                        Err(refusal) => return Outcome::Answer(refusal),
+                    }
+                    Body::Held(held)
+                }
+                Err(failure) => return self.failed(failure, 0),
+            },
+            body => body,
+        };
+        self.attempts(plan, &body).await
+    }
+
+    fn place_body(&self, plan: &Plan) -> Body<'a> {
+        let here = self.client.inbound.bytes().len() as u64;
+        match plan.framing {
+            RequestFraming::None => Body::Here(0),
+            RequestFraming::Length(bytes) if bytes <= here => Body::Here(bytes as usize),
+            RequestFraming::Length(_) | RequestFraming::Chunked => Body::Coming,
+        }
+    }
+
+    async fn hold_body(&mut self, plan: &Plan) -> Result<HeldBody<'a>, Failure> {
+        if plan.expect_continue && self.client.inbound.bytes().is_empty() {
+            let (result, _) = self.client.writer.write_all(CONTINUE.to_vec(), 0).await;
+            result.map_err(|_| Failure::client(Phase::RequestBody, 400, Cause::ClientGone))?;
+        }
+        let held = HeldBody::receive(self.ctx, self.client.reader, self.client.inbound).await?;
+        self.record.bytes_in += held.bytes().len() as u64;
+        Ok(held)
+    }
+
+    /// Tries nodes until one answers, none is left, or the request cannot be sent again.
+    async fn attempts(mut self, mut plan: Plan, body: &Body<'a>) -> Outcome {
+        let held = match body {
+            Body::Held(held) => Held::Bytes(held.bytes().len() as u64),
+            Body::Here(_) | Body::Coming => Held::No,
+        };
+        let mut how =
+            if plan.replay == Replay::Safe { Checkout::Trusting } else { Checkout::Checked };
+        for attempt in 1.. {
+            let progressed = Progressed::default();
+            let node = plan.node.clone();
+            let _in_flight = InFlight::begin(&node);
+            let (failure, progress, reuse) = match self.check_out(&node, how).await {
+                Err(failure) => (failure, Progress::Unconnected, Reuse::Fresh),
+                Ok(mut upstream) => {
+                    let reuse = upstream.reuse;
+                    match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
+                        Ok(finished) => return self.finish(&node, upstream, finished),
+                        Err(failure) => (failure, progressed.progress(), reuse),
+                    }
+                }
+            };
+            let replay = match body {
+                Body::Coming if progress != Progress::Unconnected => Replay::Spent,
+                _ => plan.replay,
+            };
+            match after_failure(progress, reuse, replay, attempt) {
+                Retry::Stop => return self.failed(failure, progressed.sent.get()),
+                Retry::SameNode => how = Checkout::Fresh,
+                Retry::NextNode => self.tried.push(node.id),
+            }
+            match self.judge_again(held) {
+                Ok(again) => plan = again,
+                // No node is left: what the last one did says more than that.
+                Err(_refusal) => return self.failed(failure, 0),
+            }
+            self.ctx.shard.add(Counter::UpstreamRetries, 1);
+        }
+        unreachable!("the retry rule bounds the attempts")
+    }
+
+    async fn check_out(&mut self, node: &Arc<Node>, how: Checkout) -> Result<Upstream, Failure> {
+        let how = if node.facts.proto == Proto::Uwsgi { Checkout::Fresh } else { how };
+        let limit = self.ctx.shared.timeouts.connect;
+        let began = (how == Checkout::Fresh).then(Instant::now);
+        let result = checkout(node, how, &self.ctx.pool, &self.ctx.shard, limit).await;
+        self.record.node = Some(node.clone());
+        match result {
+            Ok(upstream) => {
+                self.record.reused = upstream.reuse == Reuse::Pooled;
+                if let Some(began) = began {
+                    self.record.connect_us = micros(began);
+                    self.ctx.shard.observe_us(Latency::UpstreamConnect, self.record.connect_us);
+                }
+                Ok(upstream)
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Failure {
+                termination: Termination::new(Side::UpstreamDeadline, Phase::Connect),
+                status: 504,
+                cause: Cause::ConnectSlow,
+            }),
+            Err(_refused) => Err(Failure::upstream(Phase::Connect, 503, Cause::Unreachable)),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        plan: &mut Plan,
+        upstream: &mut Upstream,
+        body: &Body<'a>,
+        progressed: &Progressed,
+    ) -> Result<Finished, Failure> {
+        let asked =
+            Asked { is_head: plan.is_head, version: plan.version, keep_alive: plan.keep_alive };
+        let mut request = std::mem::take(&mut plan.request);
+        let received = Cell::new(0);
+        let here = match body {
+            Body::Here(bytes) => &self.client.inbound.bytes()[..*bytes],
+            Body::Held(held) => held.bytes(),
+            Body::Coming => &[],
+        };
+        request.extend_from_slice(here);
+        let attempt = Attempt {
+            reader: &mut *self.client.reader,
+            writer: &mut *self.client.writer,
+            inbound: &mut *self.client.inbound,
+            upstream,
+            timeouts: &self.ctx.shared.timeouts,
+            limits: &self.ctx.shared.limits,
+            progressed,
+            received: &received,
+        };
+        let result = match body {
+            Body::Here(_) | Body::Held(_) => attempt.whole(request, asked).await,
+            Body::Coming => {
+                let expecting =
+                    if plan.expect_continue { Expecting::Continue } else { Expecting::Nothing };
+                // Boxed, so that the many exchanges without a body do not carry its state.
+                Box::pin(attempt.streaming(request, plan.framing, expecting, asked)).await
+            }
+        };
+        self.record.bytes_in += received.get();
+        if let (Ok(_), Body::Here(bytes)) = (&result, body) {
+            self.client.inbound.consume(*bytes);
+            self.record.bytes_in += *bytes as u64;
+        }
+        self.record.bytes_out += progressed.sent.get();
+        self.record.status = progressed.status.get();
+        // As uWSGI counts them: tx from the node, rx to it.
+        plan.node
+            .load
+            .add_bytes(progressed.answered.get(), progressed.asked.get() + received.get());
+        result
+    }
+
+    fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
+        match judge(self.ctx, self.client.conn, self.client.inbound.head(), &self.tried, held) {
+            Judged::Admitted(plan) => Ok(plan),
+            Judged::Refused(refusal) => Err(refusal),
+            Judged::Partial => unreachable!("a held head was complete when it was judged first"),
+        }
+    }
+
+    fn finish(self, node: &Node, upstream: Upstream, finished: Finished) -> Outcome {
+        node.load.note_success();
+        let reusable =
+            finished.upstream_clean && finished.request_done && node.facts.proto == Proto::Http;
+        if reusable {
+            upstream.read.watch().disarm(deadline::Half::Read);
+            let now = deadline::now_ms();
+            self.ctx.pool.borrow_mut().keep(node.id, upstream.read, upstream.write, now);
+        }
+        Outcome::Complete(finished)
+    }
+
+    fn failed(self, failure: Failure, sent: u64) -> Outcome {
+        self.record.termination = failure.termination;
+        if matches!(failure.termination.side, Side::Upstream | Side::UpstreamDeadline) {
+            self.ctx.shard.add(Counter::UpstreamFailures, 1);
+        }
+        if let Cause::ClientBody(error) = &failure.cause {
+            self.ctx.shard.count_head_reject(rejects::index(error.label()));
+        }
+        if sent > 0 || matches!(failure.cause, Cause::ClientGone) {
+            return Outcome::Broken;
+        }
+        let detail = match failure.termination.side {
+            Side::Client | Side::ClientDeadline | Side::Router => failure.to_string(),
+            // What a node did wrong is for its operator's log, not for its visitors.
+            _ => String::new(),
+        };
+        Outcome::Answer(Refusal { status: failure.status, detail, head: None })
+    }
+}
+
+/// Chunks mean nothing to a uwsgi node, so the body must be complete before its packet is written.
+fn must_hold(plan: &Plan) -> bool {
+    plan.framing == RequestFraming::Chunked && plan.node.facts.proto == Proto::Uwsgi
+}
+
+/// Counts an exchange among those its node has in hand, for as long as it lives.
+struct InFlight<'n>(&'n Node);
+
+impl<'n> InFlight<'n> {
+    fn begin(node: &'n Node) -> Self {
+        node.load.begin();
+        Self(node)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.load.end();
+    }
+}
+
+/// Microseconds since `began`.
+pub fn micros(began: Instant) -> u64 {
+    began.elapsed().as_micros() as u64
+}

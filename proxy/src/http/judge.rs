@@ -1,0 +1,245 @@
+//! Judging a request head: is it sound, whose is it, and what goes to the node.
+//!
+//! Everything that borrows the head or the route table happens here, between two awaits. What leaves
+//! is a [`Plan`] of plain facts, the chosen node, and the bytes for it.
+
+use std::sync::Arc;
+
+use http1_wire::{
+    FieldSlots, Method, Parsed, RequestFraming, RequestHead, TargetError, Version, parse_request,
+};
+use route_table::{CanonicalHost, HostBuf, KeyError, Node, Proto, Tried, canonical_host};
+use router_core::{
+    buffer::{self, Use},
+    deadline,
+    metrics::Counter,
+    upstream::retry::Replay,
+};
+
+use super::{forward_http, forward_uwsgi, rejects};
+use crate::context::{ConnFacts, Context};
+
+/// What a head came to.
+pub enum Judged {
+    /// More bytes are needed.
+    Partial,
+    /// The request is answered by this router.
+    Refused(Refusal),
+    /// The request goes to a node.
+    Admitted(Plan),
+}
+
+/// A request answered by this router.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// Status of the answer.
+    pub status: u16,
+    /// What narrows it down for the reader; may be empty.
+    pub detail: String,
+    /// The head, if it kept all rules: then this counts as a request.
+    pub head: Option<RefusedHead>,
+}
+
+/// The sound head of a refused request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RefusedHead {
+    /// Bytes of it.
+    pub head_bytes: usize,
+    /// The request was HEAD.
+    pub is_head: bool,
+    /// The client wants to keep the connection and no body is in the way.
+    pub may_stay: bool,
+}
+
+impl Refusal {
+    /// Of a head that broke a rule.
+    pub fn malformed(status: u16, detail: String) -> Self {
+        Self { status, detail, head: None }
+    }
+}
+
+/// A request on its way to a node.
+pub struct Plan {
+    /// Bytes of the client's head.
+    pub head_bytes: usize,
+    /// The request was HEAD.
+    pub is_head: bool,
+    /// The client's version.
+    pub version: Version,
+    /// Where the request body ends.
+    pub framing: RequestFraming,
+    /// The client wants to keep the connection.
+    pub keep_alive: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub expect_continue: bool,
+    /// Whether the request can be sent twice while its body is untouched.
+    pub replay: Replay,
+    /// The chosen node.
+    pub node: Arc<Node>,
+    /// The head for that node, ready to send.
+    pub request: Vec<u8>,
+}
+
+/// A body that was read completely before its node was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    /// It was not.
+    No,
+    /// It was, and is this long.
+    Bytes(u64),
+}
+
+/// Judges the bytes received so far.
+pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held: Held) -> Judged {
+    let mut slots = FieldSlots::new();
+    let head = match parse_request(bytes, &mut slots) {
+        Ok(Parsed::Partial) => return Judged::Partial,
+        Ok(Parsed::Complete(head)) => head,
+        Err(error) => {
+            ctx.shard.count_head_reject(rejects::index(error.label()));
+            let detail = error.to_string();
+            return Judged::Refused(Refusal::malformed(error.status(), detail));
+        }
+    };
+    let mut host_buf = HostBuf::new();
+    let host = match request_host(ctx, conn, &head, &mut host_buf) {
+        Ok(host) => host,
+        Err(error) => {
+            ctx.shard.count_head_reject(rejects::index(rejects::HOST_SYNTAX));
+            let detail = error.to_string();
+            return Judged::Refused(Refusal::malformed(400, detail));
+        }
+    };
+    match admit(ctx, conn, &head, &host, tried, held) {
+        Ok(plan) => Judged::Admitted(plan),
+        Err(denial) => Judged::Refused(refuse(ctx, &head, denial)),
+    }
+}
+
+/// Host, else SNI, else this machine (spec http-router.md 3.1).
+pub fn request_host<'b>(
+    ctx: &'b Context,
+    conn: &'b ConnFacts,
+    head: &RequestHead<'_, '_>,
+    buf: &'b mut HostBuf,
+) -> Result<CanonicalHost<'b>, KeyError> {
+    let raw = if !head.host.is_empty() {
+        head.host
+    } else {
+        conn.sni.as_deref().unwrap_or(&ctx.shared.hostname).as_bytes()
+    };
+    canonical_host(raw, buf)
+}
+
+fn admit(
+    ctx: &Context,
+    conn: &ConnFacts,
+    head: &RequestHead<'_, '_>,
+    host: &CanonicalHost<'_>,
+    tried: &Tried,
+    held: Held,
+) -> Result<Plan, Denial> {
+    if is_misdirected(ctx, conn, host.host()) {
+        ctx.shard.add(Counter::Misdirected, 1);
+        return Err(Denial::Status(421));
+    }
+    if let (RequestFraming::Length(bytes), Some(most)) =
+        (head.framing, ctx.shared.limits.body_bytes_max)
+        && bytes > most
+    {
+        return Err(Denial::Status(413));
+    }
+    let node = choose(ctx, conn, host, tried)?;
+    let framing = match held {
+        Held::No => head.framing,
+        Held::Bytes(bytes) => RequestFraming::Length(bytes),
+    };
+    let mut request = buffer::take(Use::Reply);
+    match node.facts.proto {
+        Proto::Http => forward_http::write_head(conn, head, host, framing, &mut request),
+        Proto::Uwsgi => {
+            forward_uwsgi::write_head(ctx, conn, head, host, framing, &node, &mut request)?;
+        }
+        // A protocol the table knows and this router does not.
+        _ => return Err(Denial::Status(502)),
+    }
+    Ok(Plan {
+        head_bytes: head.head_bytes,
+        is_head: head.method == Method::Head,
+        version: head.version,
+        framing: head.framing,
+        keep_alive: head.keep_alive,
+        expect_continue: head.expect_continue,
+        replay: replay(head.method),
+        node,
+        request,
+    })
+}
+
+/// Idempotent methods (RFC 9110 section 9.2.2) may be sent again.
+fn replay(method: Method<'_>) -> Replay {
+    match method {
+        Method::Get
+        | Method::Head
+        | Method::Put
+        | Method::Delete
+        | Method::Options
+        | Method::Trace => Replay::Safe,
+        Method::Post | Method::Patch | Method::Other(_) => Replay::Unsafe,
+    }
+}
+
+fn choose(
+    ctx: &Context,
+    conn: &ConnFacts,
+    host: &CanonicalHost<'_>,
+    tried: &Tried,
+) -> Result<Arc<Node>, Denial> {
+    let mut reader = ctx.table.borrow_mut();
+    let Some(route) = reader.load().lookup(host, ctx.shared.dotsplit) else {
+        ctx.shard.add(Counter::UnknownKey, 1);
+        return Err(Denial::Status(404));
+    };
+    route.pick_for(deadline::now_ms(), tried, conn.ip).ok_or_else(|| {
+        // After a failed attempt it is that failure which counts.
+        ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
+        Denial::Status(503)
+    })
+}
+
+/// A host that another certificate than this connection's stands for must be asked over a connection
+/// of its own (RFC 9110 section 7.4), else one tenant's client authentication covers another's site.
+fn is_misdirected(ctx: &Context, conn: &ConnFacts, host: &str) -> bool {
+    let Some(cert) = &conn.cert else { return false };
+    if conn.sni.as_deref() == Some(host) {
+        return false;
+    }
+    ctx.shared.certs.cert_id_for(Some(host)).as_ref() != Some(cert)
+}
+
+fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal {
+    let (status, detail) = match denial {
+        Denial::Status(status) => (status, String::new()),
+        Denial::Path(error) => {
+            ctx.shard.count_head_reject(rejects::index(error.label()));
+            (error.status(), error.to_string())
+        }
+    };
+    Refusal {
+        status,
+        detail,
+        head: Some(RefusedHead {
+            head_bytes: head.head_bytes,
+            is_head: head.method == Method::Head,
+            may_stay: head.keep_alive && head.framing == RequestFraming::None,
+        }),
+    }
+}
+
+/// Why a sound head gets no node.
+pub enum Denial {
+    /// The status says it all.
+    Status(u16),
+    /// Its path cannot be decoded, which a uwsgi node needs.
+    Path(TargetError),
+}

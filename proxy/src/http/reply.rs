@@ -1,0 +1,143 @@
+//! Answers this router gives itself.
+//!
+//! Short plain text that says what is wrong in words a site's owner can act on, and nothing about
+//! other tenants or the inside of the router.
+
+/// Whether the connection outlives the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Persistence {
+    /// The client may send its next request.
+    Keep,
+    /// The connection closes.
+    Close,
+}
+
+/// Whether the answer carries its text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Text {
+    /// It does.
+    Shown,
+    /// The request was HEAD, so only its length is told.
+    Withheld,
+}
+
+/// Reason phrase and explanation of a status this router answers with.
+pub const fn wording(status: u16) -> (&'static str, &'static str) {
+    match status {
+        400 => ("Bad Request", "The request is malformed."),
+        404 => ("Not Found", "No application is announced for this host."),
+        408 => ("Request Timeout", "The request did not arrive in time."),
+        413 => ("Content Too Large", "The request body is larger than this router accepts."),
+        414 => ("URI Too Long", "The request target is too long."),
+        417 => ("Expectation Failed", "The expectation cannot be met."),
+        421 => (
+            "Misdirected Request",
+            "This host is served by another certificate; open a connection for it.",
+        ),
+        431 => ("Request Header Fields Too Large", "The request head is too large."),
+        501 => ("Not Implemented", "The request method is not supported."),
+        502 => ("Bad Gateway", "The application gave no valid answer."),
+        503 => ("Service Unavailable", "The application cannot be reached at the moment."),
+        504 => ("Gateway Timeout", "The application did not answer in time."),
+        505 => ("HTTP Version Not Supported", "The HTTP version is not supported."),
+        _ => ("Internal Server Error", "The router could not serve the request."),
+    }
+}
+
+/// Appends a complete response; `detail` narrows down what is wrong and is shown in parentheses.
+pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mut Vec<u8>) {
+    let (reason, explanation) = wording(status);
+    let digits = Digits::new(u64::from(status));
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(digits.text());
+    out.push(b' ');
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+    let mut bytes = 3 + 1 + reason.len() + 2 + explanation.len() + 1;
+    if !detail.is_empty() {
+        bytes += 3 + detail.len();
+    }
+    let length = Digits::new(bytes as u64);
+    out.extend_from_slice(length.text());
+    out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
+    if status == 503 {
+        out.extend_from_slice(b"Retry-After: 5\r\n");
+    }
+    if after == Persistence::Close {
+        out.extend_from_slice(b"Connection: close\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    if text == Text::Withheld {
+        return;
+    }
+    out.extend_from_slice(digits.text());
+    out.push(b' ');
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(explanation.as_bytes());
+    if !detail.is_empty() {
+        out.extend_from_slice(b" (");
+        out.extend_from_slice(detail.as_bytes());
+        out.push(b')');
+    }
+    out.push(b'\n');
+}
+
+/// A number as decimal text, without allocation.
+#[derive(Debug)]
+pub struct Digits {
+    bytes: [u8; 20],
+    start: usize,
+}
+
+impl Digits {
+    /// Formats `number`.
+    pub fn new(mut number: u64) -> Self {
+        let mut bytes = [b'0'; 20];
+        let mut start = bytes.len();
+        loop {
+            start -= 1;
+            bytes[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return Self { bytes, start };
+            }
+        }
+    }
+
+    /// The digits.
+    pub fn text(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(out: &[u8]) -> (String, String) {
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn stated_length_is_the_length_of_the_text() {
+        for (status, detail) in [(404, ""), (400, "a line does not end in CRLF"), (503, "x")] {
+            let mut out = Vec::new();
+            write(status, detail, Persistence::Close, Text::Shown, &mut out);
+            let (head, body) = split(&out);
+            assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+            assert!(body.contains(detail), "{body}");
+        }
+    }
+
+    #[test]
+    fn answer_to_head_states_the_same_length_without_text() {
+        let (mut shown, mut withheld) = (Vec::new(), Vec::new());
+        write(404, "", Persistence::Keep, Text::Shown, &mut shown);
+        write(404, "", Persistence::Keep, Text::Withheld, &mut withheld);
+        assert_eq!(split(&shown).0, split(&withheld).0);
+        assert!(split(&withheld).1.is_empty());
+    }
+}

@@ -1,0 +1,186 @@
+//! The pump of a request body: from the client to the node, one buffer at a time.
+//!
+//! It reads no further than the node takes, so a slow node slows its client and nobody else.
+
+use std::cell::Cell;
+
+use http1_wire::{
+    CHUNK_END, ChunkScanner, ChunkState, LAST_CHUNK, RequestFraming, write_chunk_size_line,
+};
+use router_core::{
+    buffer::{self, BODY_BYTES, Use},
+    deadline::Half,
+    io::WriteHalf,
+    termination::Phase,
+};
+
+use super::{
+    failure::{Cause, Failure},
+    inbound::Inbound,
+};
+use crate::{
+    client::ClientReader,
+    config::{ClientLimits, Timeouts},
+};
+
+/// The two ends of a request body and its bounds.
+pub struct BodyPump<'a> {
+    /// Where it comes from.
+    pub reader: &'a mut ClientReader,
+    /// What was received of it together with the head.
+    pub inbound: &'a mut Inbound,
+    /// Where it goes.
+    pub upstream: &'a mut WriteHalf,
+    /// Deadlines.
+    pub timeouts: &'a Timeouts,
+    /// Bounds.
+    pub limits: &'a ClientLimits,
+    /// Body bytes received so far, also for the one who looks while the pump runs.
+    pub received: &'a Cell<u64>,
+}
+
+impl BodyPump<'_> {
+    /// Moves the whole body.
+    ///
+    /// # Errors
+    /// [`Failure`] of either side; then an unknown part of the body has reached the node.
+    pub async fn run(mut self, framing: RequestFraming) -> Result<(), Failure> {
+        match framing {
+            RequestFraming::None => Ok(()),
+            RequestFraming::Length(bytes) => self.pump_length(bytes).await,
+            RequestFraming::Chunked => self.pump_chunked().await,
+        }
+    }
+
+    async fn pump_length(&mut self, mut left: u64) -> Result<(), Failure> {
+        let mut buffer = buffer::take(Use::Body);
+        let here = self.inbound.bytes();
+        let here = &here[..usize::try_from(left).unwrap_or(usize::MAX).min(here.len())];
+        buffer.extend_from_slice(here);
+        self.inbound.consume(buffer.len());
+        loop {
+            left -= buffer.len() as u64;
+            self.received.set(self.received.get() + buffer.len() as u64);
+            if !buffer.is_empty() {
+                buffer = self.send(buffer).await?;
+                buffer.clear();
+            }
+            if left == 0 {
+                buffer::give(Use::Body, buffer);
+                return Ok(());
+            }
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            buffer = self.receive(buffer, most).await?;
+        }
+    }
+
+    async fn pump_chunked(&mut self) -> Result<(), Failure> {
+        let mut scanner = ChunkScanner::new();
+        let mut input = buffer::take(Use::Body);
+        input.extend_from_slice(self.inbound.bytes());
+        self.inbound.consume(input.len());
+        let mut output = buffer::take(Use::Body);
+        loop {
+            let scanned = rechunk(&mut scanner, &input, &mut output)?;
+            self.received.set(self.received.get() + scanned.payload as u64);
+            if self.limits.body_bytes_max.is_some_and(|most| self.received.get() > most) {
+                return Err(Failure::router(Phase::RequestBody, 413, Cause::BodyTooLarge));
+            }
+            if scanned.ended {
+                self.inbound.push_back(&input[scanned.consumed..]);
+                output.extend_from_slice(LAST_CHUNK);
+            }
+            if !output.is_empty() {
+                output = self.send(output).await?;
+                output.clear();
+            }
+            input.clear();
+            if scanned.ended {
+                buffer::give(Use::Body, input);
+                buffer::give(Use::Body, output);
+                return Ok(());
+            }
+            // Half a buffer leaves room for the framing written anew.
+            input = self.receive(input, BODY_BYTES / 2).await?;
+        }
+    }
+
+    async fn receive(&mut self, buffer: Vec<u8>, most: usize) -> Result<Vec<u8>, Failure> {
+        receive_body(self.reader, self.timeouts, buffer, most).await
+    }
+
+    async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.upstream.watch().arm(Half::Write, self.timeouts.write_stall);
+        let (result, buffer) = self.upstream.write_all(buffer, 0).await;
+        self.upstream.watch().disarm(Half::Write);
+        result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, self.upstream.watch()))?;
+        Ok(buffer)
+    }
+}
+
+/// Receives some of a body from the client, under the deadline between two reads.
+///
+/// # Errors
+/// [`Failure`] of the client; the end of the stream is one, since the body is not complete.
+pub async fn receive_body(
+    reader: &mut ClientReader,
+    timeouts: &Timeouts,
+    buffer: Vec<u8>,
+    most: usize,
+) -> Result<Vec<u8>, Failure> {
+    reader.watch().arm(Half::Read, timeouts.body_idle);
+    let (result, buffer) = reader.read(buffer, most).await;
+    reader.watch().disarm(Half::Read);
+    match result {
+        Ok(received) if received > 0 => Ok(buffer),
+        _ => Err(Failure::client_ended(Phase::RequestBody, reader.watch())),
+    }
+}
+
+/// What one input of a chunked body came to.
+pub struct Rechunked {
+    /// Bytes of the input that belong to the body.
+    pub consumed: usize,
+    /// Bytes of payload among them.
+    pub payload: usize,
+    /// Whether the body ended.
+    pub ended: bool,
+}
+
+/// Writes the payload of `input` as chunks of our own making: what the client put into its framing
+/// never reaches a node.
+fn rechunk(
+    scanner: &mut ChunkScanner,
+    input: &[u8],
+    output: &mut Vec<u8>,
+) -> Result<Rechunked, Failure> {
+    scan_payload(scanner, input, |payload| {
+        write_chunk_size_line(payload.len() as u64, output);
+        output.extend_from_slice(payload);
+        output.extend_from_slice(CHUNK_END);
+    })
+    .map_err(|error| Failure::client(Phase::RequestBody, 400, Cause::ClientBody(error)))
+}
+
+/// Hands each run of payload in `input` to `sink`.
+///
+/// # Errors
+/// The framing is malformed.
+pub fn scan_payload(
+    scanner: &mut ChunkScanner,
+    input: &[u8],
+    mut sink: impl FnMut(&[u8]),
+) -> Result<Rechunked, http1_wire::ChunkError> {
+    let mut scanned = Rechunked { consumed: 0, payload: 0, ended: false };
+    while scanned.consumed < input.len() && !scanned.ended {
+        let rest = &input[scanned.consumed..];
+        let step = scanner.next(rest)?;
+        if !step.data.is_empty() {
+            scanned.payload += step.data.len();
+            sink(&rest[step.data]);
+        }
+        scanned.consumed += step.consumed;
+        scanned.ended = step.state == ChunkState::End;
+    }
+    Ok(scanned)
+}

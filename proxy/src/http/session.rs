@@ -1,0 +1,307 @@
+//! One HTTP/1 client connection: request after request, in order, until one side is done.
+
+use std::{io, rc::Rc, time::Instant};
+
+use http1_wire::{FieldSlots, HeadEnd, Parsed, head_end, parse_request};
+use route_table::{HostBuf, Tried};
+use router_core::{
+    access_log::AccessRecord,
+    buffer::{self, Use},
+    deadline::{self, Half},
+    metrics::{Counter, Latency},
+    termination::{Phase, Side, Termination},
+};
+
+use super::{
+    exchange::{self, Client, Outcome, Record, micros},
+    inbound::Inbound,
+    judge::{Held, Judged, Refusal, judge, request_host},
+    reply::{self, Persistence, Text},
+};
+use crate::{
+    client::{ClientReader, ClientWriter},
+    context::{ConnFacts, Context, Scheme},
+};
+
+/// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long they are waited for.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum After {
+    /// The next request may come.
+    Keep,
+    /// Everything was received and answered.
+    Close,
+    /// The client may still be sending what nobody wants.
+    Linger,
+    /// A response was cut short, which the client must notice.
+    Abort,
+}
+
+/// A client connection being served.
+pub struct Session {
+    ctx: Rc<Context>,
+    conn: ConnFacts,
+    reader: ClientReader,
+    writer: ClientWriter,
+    inbound: Inbound,
+    /// When the first byte of the request at hand came.
+    began: Instant,
+}
+
+/// How waiting for a head ended.
+enum Arrival {
+    /// Enough is there to be judged.
+    Judged(Judged),
+    /// The client left or was too slow, before or within a head.
+    Ended,
+}
+
+impl Session {
+    /// A connection on which nothing has been received.
+    pub fn new(
+        ctx: Rc<Context>,
+        conn: ConnFacts,
+        reader: ClientReader,
+        writer: ClientWriter,
+    ) -> Self {
+        Self { ctx, conn, reader, writer, inbound: Inbound::new(), began: Instant::now() }
+    }
+
+    /// Serves the connection to its end.
+    pub async fn run(mut self) {
+        // The first head has no idle time before it: who connects must ask.
+        self.reader.watch().arm(Half::Read, self.ctx.shared.timeouts.head);
+        loop {
+            let after = match self.arrive().await {
+                Arrival::Ended => self.end_of_input().await,
+                Arrival::Judged(judged) => self.answer(judged).await,
+            };
+            match after {
+                After::Keep => {}
+                After::Close if self.inbound.bytes().is_empty() => {
+                    return self.writer.say_goodbye().await;
+                }
+                After::Close => return self.linger().await,
+                After::Linger => return self.linger().await,
+                After::Abort => return,
+            }
+            self.inbound.release();
+            if self.inbound.bytes().is_empty() {
+                let watch = self.reader.watch();
+                watch.arm(Half::Read, self.ctx.shared.timeouts.keepalive);
+                watch.set_idle(true);
+            } else {
+                // Pipelined: its time begins when the one before it is done.
+                self.began = Instant::now();
+                self.reader.watch().arm(Half::Read, self.ctx.shared.timeouts.head);
+            }
+        }
+    }
+
+    /// Receives until there is a head to judge.
+    async fn arrive(&mut self) -> Arrival {
+        let mut scanned = 0;
+        loop {
+            if !self.inbound.bytes().is_empty() {
+                // A head that comes in many pieces is parsed once, when its end is there.
+                match head_end(self.inbound.bytes(), scanned) {
+                    Ok(HeadEnd::Partial(upto)) if scanned > 0 => scanned = upto,
+                    found => {
+                        if let Ok(HeadEnd::Partial(upto)) = found {
+                            scanned = upto;
+                        }
+                        let bytes = self.inbound.bytes();
+                        let tried = Tried::default();
+                        match judge(&self.ctx, &self.conn, bytes, &tried, Held::No) {
+                            Judged::Partial => {}
+                            judged => return Arrival::Judged(judged),
+                        }
+                    }
+                }
+            }
+            let was_empty = self.inbound.bytes().is_empty();
+            match self.inbound.receive(&mut self.reader).await {
+                Ok(received) if received > 0 => {}
+                _ => return Arrival::Ended,
+            }
+            if was_empty {
+                self.began = Instant::now();
+                let watch = self.reader.watch();
+                watch.set_idle(false);
+                watch.arm(Half::Read, self.ctx.shared.timeouts.head);
+            }
+        }
+    }
+
+    /// The input ended where a head was awaited.
+    async fn end_of_input(&mut self) -> After {
+        if self.inbound.bytes().is_empty() {
+            return After::Close;
+        }
+        let mut record = Record::begin(self.began, self.inbound.bytes().len());
+        let side = match self.reader.watch().expired() {
+            Some(_) => Side::ClientDeadline,
+            None => Side::Client,
+        };
+        record.termination = Termination::new(side, Phase::RequestHead);
+        let after = if side == Side::ClientDeadline {
+            self.refuse(&Refusal::malformed(408, String::new()), &mut record).await
+        } else {
+            After::Abort
+        };
+        self.conclude(&record);
+        after
+    }
+
+    async fn answer(&mut self, judged: Judged) -> After {
+        self.reader.watch().disarm(Half::Read);
+        match judged {
+            Judged::Partial => After::Keep,
+            Judged::Refused(refusal) => {
+                self.ctx.shard.add(Counter::Requests, u64::from(refusal.head.is_some()));
+                let head_bytes = refusal.head.map_or(0, |head| head.head_bytes);
+                self.inbound.hold_head(head_bytes);
+                let mut record = Record::begin(self.began, head_bytes);
+                record.termination = termination_of(&refusal);
+                let after = self.refuse(&refusal, &mut record).await;
+                self.conclude(&record);
+                after
+            }
+            Judged::Admitted(plan) => {
+                self.ctx.shard.add(Counter::Requests, 1);
+                let mut record = Record::begin(self.began, plan.head_bytes);
+                self.inbound.hold_head(plan.head_bytes);
+                let client = Client {
+                    conn: &self.conn,
+                    reader: &mut self.reader,
+                    writer: &mut self.writer,
+                    inbound: &mut self.inbound,
+                };
+                let after = match exchange::run(&self.ctx, client, plan, &mut record).await {
+                    Outcome::Complete(finished) if finished.client_stays => After::Keep,
+                    Outcome::Complete(finished) if finished.request_done => After::Close,
+                    Outcome::Complete(_) => After::Linger,
+                    Outcome::Answer(refusal) => self.refuse(&refusal, &mut record).await,
+                    Outcome::Broken => After::Abort,
+                };
+                self.conclude(&record);
+                after
+            }
+        }
+    }
+
+    async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) -> After {
+        let (text, stays) = match refusal.head {
+            Some(head) => {
+                let text = if head.is_head { Text::Withheld } else { Text::Shown };
+                (text, head.may_stay && !deadline::is_draining())
+            }
+            None => (Text::Shown, false),
+        };
+        let after = if stays { Persistence::Keep } else { Persistence::Close };
+        let mut out = buffer::take(Use::Head);
+        reply::write(refusal.status, &refusal.detail, after, text, &mut out);
+        record.status = refusal.status;
+        record.bytes_out += out.len() as u64;
+        self.writer.watch().arm(Half::Write, self.ctx.shared.timeouts.write_stall);
+        let (result, out) = self.writer.write_all(out, 0).await;
+        self.writer.watch().disarm(Half::Write);
+        buffer::give(Use::Head, out);
+        match result {
+            Err(_) => After::Abort,
+            Ok(()) if stays => After::Keep,
+            Ok(()) => After::Linger,
+        }
+    }
+
+    /// Closing while the client sends would reset the connection and take the answer with it.
+    async fn linger(&mut self) {
+        if self.writer.shutdown().await.is_err() {
+            return;
+        }
+        self.reader.watch().arm(Half::Read, LINGER);
+        let mut read = 0;
+        let mut buffer = buffer::take(Use::Reply);
+        while read < LINGER_BYTES_MAX {
+            buffer.clear();
+            let result: io::Result<usize>;
+            (result, buffer) = self.reader.read(buffer, usize::MAX).await;
+            match result {
+                Ok(received) if received > 0 => read += received,
+                _ => break,
+            }
+        }
+        buffer::give(Use::Reply, buffer);
+    }
+
+    /// Counts an exchange that ended and writes its line.
+    fn conclude(&self, record: &Record) {
+        let shard = &self.ctx.shard;
+        let duration_us = micros(record.started);
+        shard.add(Counter::RequestBytes, record.bytes_in);
+        shard.add(Counter::ResponseBytes, record.bytes_out);
+        if record.status > 0 {
+            shard.add(Counter::of_status(record.status), 1);
+        }
+        shard.count_end(record.termination);
+        shard.observe_us(Latency::Request, duration_us);
+        if self.ctx.log.enabled() {
+            self.log(record, duration_us);
+        }
+    }
+
+    fn log(&self, record: &Record, duration_us: u64) {
+        let mut slots = FieldSlots::new();
+        let head = match parse_request(self.inbound.head(), &mut slots) {
+            Ok(Parsed::Complete(head)) => Some(head),
+            _ => None,
+        };
+        let mut buf = HostBuf::new();
+        let host =
+            head.as_ref().and_then(|head| request_host(&self.ctx, &self.conn, head, &mut buf).ok());
+        let mut table = self.ctx.table.borrow_mut();
+        let key = host.as_ref().zip(record.node.as_ref()).and_then(|(host, _)| {
+            let route = table.load().lookup(host, self.ctx.shared.dotsplit)?;
+            Some(route.key().as_str())
+        });
+        self.ctx.log.write(&AccessRecord {
+            at: unix_ms().saturating_sub(duration_us / 1000),
+            client: &self.conn.client,
+            method: head.as_ref().map_or("", |head| head.method.as_str()),
+            target: head.as_ref().map_or(b"", |head| head.target.raw()),
+            host: host.as_ref().map_or("", |host| host.host_port()),
+            version: match head.as_ref().map(|head| head.version) {
+                Some(http1_wire::Version::Http10) => "HTTP/1.0",
+                Some(http1_wire::Version::Http11) => "HTTP/1.1",
+                None => "",
+            },
+            status: record.status,
+            bytes_out: record.bytes_out,
+            bytes_in: record.bytes_in,
+            duration_us,
+            connect_us: record.connect_us,
+            key: key.unwrap_or(""),
+            node: record.node.as_ref().map_or("", |node| &node.facts.announced),
+            tls: self.conn.scheme == Scheme::Https,
+            termination: record.termination,
+            reused_upstream: record.reused,
+        });
+    }
+}
+
+fn termination_of(refusal: &Refusal) -> Termination {
+    let side = match refusal.status {
+        400 | 414 | 431 | 501 | 505 | 417 => Side::Client,
+        _ => Side::Router,
+    };
+    let phase = if refusal.status == 503 { Phase::Connect } else { Phase::RequestHead };
+    Termination::new(side, phase)
+}
+
+fn unix_ms() -> u64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,55 @@
+//! The HTTP router: TLS, HTTP/1 and the life of a request, on top of `router-core`.
+//!
+//! [`run`] is the composition root, used by the binary, the demo and the tests alike.
+
+pub mod announce;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod context;
+pub mod demo;
+pub mod explain;
+pub mod http;
+#[cfg(test)]
+mod reject_table;
+pub mod serve;
+pub mod shutdown;
+pub mod startup;
+pub mod stats;
+pub mod tls;
+
+use router_core::{address::ListenAddr, runtime::Driver};
+
+pub use startup::RunError;
+
+use config::Settings;
+use shutdown::EndSignals;
+
+/// What a router that serves has bound, ports by the kernel known.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Plain HTTP listeners.
+    pub http: Vec<ListenAddr>,
+    /// HTTPS listeners.
+    pub https: Vec<ListenAddr>,
+    /// Subscription sockets.
+    pub subscribe: Vec<ListenAddr>,
+    /// The admin socket.
+    pub admin: Option<ListenAddr>,
+    /// The I/O driver in use.
+    pub driver: Driver,
+}
+
+/// Runs a router until SIGINT, SIGTERM or SIGQUIT, then drains it.
+///
+/// `on_ready` is called once, when everything is bound and serving.
+///
+/// # Errors
+/// [`RunError`] if it cannot start.
+pub fn run(settings: Settings, on_ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
+    let signals = EndSignals::watch().map_err(RunError::Start)?;
+    let running = startup::start(&settings)?;
+    on_ready(&running.ready);
+    signals.serve_until_ended(running, settings.timeouts.drain);
+    Ok(())
+}

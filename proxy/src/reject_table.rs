@@ -1,0 +1,208 @@
+//! `docs/REJECT_TABLE.md`: everything this router refuses, written from the lists in the code.
+//!
+//! Test code only. The codec's and the registry's refusals come from their own tables; what the
+//! router itself refuses has its row here, and the test holds each row against the answers and
+//! metrics that exist.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use http1_wire::{REJECTS, RefusedIn, RejectRow};
+use router_core::metrics::catalog::FAMILIES;
+use router_core::termination::{Phase, Side, Termination};
+use subscribe::Reject;
+
+use crate::http::{rejects::HOST_SYNTAX, reply::wording};
+
+/// An answer this router gives by its own rules.
+struct OwnAnswer {
+    status: u16,
+    /// The letters of the access log.
+    letters: &'static str,
+    /// Metric that counts it besides `suzerain_exchange_ends_total`; empty for none.
+    counter: &'static str,
+    when: &'static str,
+}
+
+const HEAD_REJECTS: &str = "suzerain_head_rejects_total";
+const UNROUTED: &str = "suzerain_requests_unrouted_total";
+const UPSTREAM_FAILURES: &str = "suzerain_upstream_failures_total";
+
+const OWN_ANSWERS: &[OwnAnswer] = &[
+    own(
+        404,
+        "RH",
+        "suzerain_requests_unrouted_total{reason=\"unknown_key\"}",
+        "no key for the Host",
+    ),
+    own(408, "cH", "", "a head that is not complete within `timeouts.head`"),
+    own(408, "cQ", "", "a body that pauses for longer than `timeouts.body-idle`"),
+    own(413, "RH", "", "a Content-Length above `body-bytes-max`"),
+    own(413, "RQ", "", "a chunked body above `body-bytes-max`, or above 1 MiB for a uwsgi node"),
+    own(
+        421,
+        "RH",
+        "suzerain_requests_unrouted_total{reason=\"misdirected\"}",
+        "over TLS: a Host that another certificate than this connection's is served for",
+    ),
+    own(431, "CH", "", "a head whose CGI variables do not fit the 65,535 bytes of a uwsgi packet"),
+    own(502, "UQ", UPSTREAM_FAILURES, "the node closed while the request was sent"),
+    own(
+        502,
+        "UW",
+        UPSTREAM_FAILURES,
+        "the node closed without an answer, or its answer is refused",
+    ),
+    own(
+        503,
+        "UC",
+        UPSTREAM_FAILURES,
+        "every node that was tried, at most 4, refused the connection",
+    ),
+    own(503, "RQ", "", "64 MiB of chunked bodies are already held for uwsgi nodes by this worker"),
+    own(504, "uC", UPSTREAM_FAILURES, "a connect took longer than `timeouts.connect`"),
+    own(504, "uQ", UPSTREAM_FAILURES, "the node took no bytes for `timeouts.write-stall`"),
+    own(504, "uW", UPSTREAM_FAILURES, "no answer within `timeouts.first-byte`"),
+];
+
+const fn own(
+    status: u16,
+    letters: &'static str,
+    counter: &'static str,
+    when: &'static str,
+) -> OwnAnswer {
+    OwnAnswer { status, letters, counter, when }
+}
+
+fn markdown() -> String {
+    let mut text = String::from(INTRODUCTION);
+    let heads = REJECTS.iter().filter(|row| !is_of_body(row));
+    request_table(&mut text, heads);
+    let host = "a Host of legal characters that is no host, such as `a..b`";
+    let _ = writeln!(text, "| 400 | `{HOST_SYNTAX}` | {host} |");
+    text.push_str(BODIES);
+    request_table(&mut text, REJECTS.iter().filter(|row| is_of_body(row)));
+    text.push_str(RESPONSES);
+    for row in REJECTS.iter().filter(|row| row.refused_in != RefusedIn::Request) {
+        let _ = writeln!(text, "| 502 | {} |", row.description);
+    }
+    text.push_str(OWN);
+    for row in OWN_ANSWERS {
+        let counter = if row.counter.is_empty() { "" } else { &format!("`{}`", row.counter) };
+        let _ = writeln!(text, "| {} | `{}` | {counter} | {} |", row.status, row.letters, row.when);
+    }
+    text.push_str(SUBSCRIPTIONS);
+    for reject in Reject::ALL {
+        let _ = writeln!(text, "| `{}` | {reject} |", reject.label());
+    }
+    text
+}
+
+fn request_table<'r>(text: &mut String, rows: impl Iterator<Item = &'r RejectRow>) {
+    text.push_str("\n| status | reason | what is refused |\n|---|---|---|\n");
+    for row in rows.filter(|row| row.refused_in != RefusedIn::Response) {
+        let _ = writeln!(text, "| {} | `{}` | {} |", row.status, row.label, row.description);
+    }
+}
+
+/// Chunks and trailers are met after the head was accepted.
+fn is_of_body(row: &RejectRow) -> bool {
+    row.label.starts_with("chunk_") || row.label.starts_with("trailer")
+}
+
+#[test]
+fn document_lists_every_refusal() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/REJECT_TABLE.md");
+    let expected = markdown();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &expected).expect("the document can be written");
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == expected, "run this test with BLESS=1 and look at the difference");
+}
+
+#[test]
+fn own_answers_name_what_exists() {
+    let sides =
+        [Side::Client, Side::ClientDeadline, Side::Upstream, Side::UpstreamDeadline, Side::Router];
+    let phases = [
+        Phase::RequestHead,
+        Phase::Connect,
+        Phase::RequestBody,
+        Phase::ResponseHead,
+        Phase::ResponseBody,
+    ];
+    let all = sides.iter().flat_map(|side| phases.map(|phase| Termination::new(*side, phase)));
+    let letters: BTreeSet<[u8; 2]> = all.map(Termination::letters).collect();
+    let (fallback, _) = wording(500);
+    for row in OWN_ANSWERS {
+        assert_ne!(wording(row.status).0, fallback, "{} has words of its own", row.status);
+        assert!(letters.iter().any(|pair| pair == row.letters.as_bytes()), "{}", row.letters);
+        let name = row.counter.split('{').next().unwrap_or_default();
+        let is_known = FAMILIES.iter().any(|family| family.name == name);
+        assert!(name.is_empty() || is_known, "{name} is a metric");
+    }
+    for name in [HEAD_REJECTS, UNROUTED] {
+        assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+    }
+}
+
+const INTRODUCTION: &str = "\
+# What is refused
+
+Written from `http1_wire::REJECTS`, `subscribe::Reject` and `proxy/src/reject_table.rs`; a test
+compares. To rewrite it after a change there:
+`BLESS=1 cargo test -p proxy --lib document_lists_every_refusal`.
+
+Whatever two recipients of a message could read in two ways is refused and never repaired. A refused
+client gets a short text that says what is wrong; the connection then closes, unless the request
+was well-formed and had no body. Letters such as `CH` are those of the access log, see
+[TERMINATION.md](TERMINATION.md).
+
+## Requests: heads
+
+`reason` is the label of `suzerain_head_rejects_total`; the access log says `CH`. The two `path_`
+rows hold for requests to uwsgi nodes, whose PATH_INFO is decoded; they are not counted by reason.
+A path for an HTTP node goes through as it came.
+";
+
+const BODIES: &str = "
+## Requests: bodies
+
+Met while the body is under way. The client gets the status if no byte of a response was sent yet;
+otherwise the connection is cut. The access log says `CQ` and
+`suzerain_exchange_ends_total{side=\"client\",phase=\"request_body\"}` counts them together with
+clients that left; the reason is told to the client and has no counter of its own.
+";
+
+const RESPONSES: &str = "
+## Responses of nodes
+
+The client gets 502 if no byte of the response was passed on yet, otherwise a cut connection. The
+reason is not told to visitors. The access log says `UW` for a head and `UD` for a body, and
+`suzerain_upstream_failures_total` counts both. A 101 (switching protocols) is refused too: no
+client's wish to upgrade is forwarded yet.
+
+| status | what is refused |
+|---|---|
+";
+
+const OWN: &str = "
+## Answers by the router's own rules
+
+`suzerain_exchange_ends_total` counts all of them by side and phase, the two letters in words.
+
+| status | letters | counted in | when |
+|---|---|---|---|
+";
+
+const SUBSCRIPTIONS: &str = "
+## Subscription datagrams
+
+Nobody is answered: a refused datagram changes nothing, is counted in
+`suzerain_subscription_rejects_total` by this reason, and is logged at most once a minute per
+reason, without its contents. In the order of the checks.
+
+| reason | what is wrong |
+|---|---|
+";

@@ -1,0 +1,98 @@
+//! From an accepted socket to a session: TLS or not, and who the client is.
+
+use std::rc::Rc;
+
+use nix::time::{ClockId, clock_gettime};
+use router_core::{
+    deadline::Half,
+    io::Accepted,
+    metrics::{Counter, WorkerCell},
+    worker::Service,
+};
+use rustls::HandshakeKind;
+
+use crate::{
+    client::{ClientReader, ClientWriter},
+    context::{ConnFacts, Context, Role, Scheme},
+    http::session::Session,
+    tls::{accept::handshake, stream::wrap},
+};
+
+/// Distance between two sweeps of the upstream pool.
+const SWEEP_MS: u64 = 1_000;
+
+/// The HTTP router on one worker.
+pub struct HttpService {
+    ctx: Rc<Context>,
+    swept_ms: std::cell::Cell<u64>,
+}
+
+impl HttpService {
+    /// Serves with `ctx`.
+    pub fn new(ctx: Context) -> Self {
+        Self { ctx: Rc::new(ctx), swept_ms: std::cell::Cell::new(0) }
+    }
+}
+
+impl Service for HttpService {
+    type Role = Role;
+
+    async fn serve(self: Rc<Self>, accepted: Accepted, role: Role) {
+        let conn = ConnFacts::new(accepted.peer, role);
+        match role.scheme {
+            Scheme::Http => {
+                let reader = ClientReader::Plain(accepted.read);
+                let writer = ClientWriter::Plain(accepted.write);
+                Session::new(self.ctx.clone(), conn, reader, writer).run().await;
+            }
+            // Boxed, so that a plain connection does not carry the state of a handshake.
+            Scheme::Https => Box::pin(serve_tls(self.ctx.clone(), accepted, conn)).await,
+        }
+    }
+
+    fn tick(&self, now_ms: u64) {
+        // Publishes are seen here also by a worker without requests, so it pins no old table.
+        self.ctx.table.borrow_mut().load();
+        self.ctx.log.flush();
+        if now_ms - self.swept_ms.get() >= SWEEP_MS {
+            self.swept_ms.set(now_ms);
+            self.ctx.shard.set(WorkerCell::CpuMicros, thread_cpu_us());
+            let mut pool = self.ctx.pool.borrow_mut();
+            let before = pool.len();
+            pool.sweep(now_ms);
+            let evicted = (before - pool.len()) as u64;
+            self.ctx.shard.add(Counter::UpstreamPoolEvictions, evicted);
+            self.ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
+        }
+    }
+}
+
+/// CPU time this thread has used.
+fn thread_cpu_us() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |used| {
+        used.tv_sec().unsigned_abs() * 1_000_000 + used.tv_nsec().unsigned_abs() / 1000
+    })
+}
+
+async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, mut conn: ConnFacts) {
+    let Accepted { mut read, mut write, .. } = accepted;
+    read.watch().arm(Half::Read, ctx.shared.timeouts.tls_handshake);
+    write.watch().arm(Half::Write, ctx.shared.timeouts.tls_handshake);
+    let outcome = handshake(ctx.shared.tls.clone(), &mut read, &mut write).await;
+    let Ok(session) = outcome else {
+        ctx.shard.add(Counter::TlsHandshakeFailures, 1);
+        return;
+    };
+    read.watch().disarm(Half::Read);
+    write.watch().disarm(Half::Write);
+    ctx.shard.add(Counter::TlsHandshakes, 1);
+    if session.handshake_kind() == Some(HandshakeKind::Resumed) {
+        ctx.shard.add(Counter::TlsResumptions, 1);
+    }
+    conn.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
+    conn.cert = ctx.shared.certs.cert_id_for(conn.sni.as_deref());
+    let (reader, writer) = wrap(read, write, session);
+    let reader = ClientReader::Tls(Box::new(reader));
+    let writer = ClientWriter::Tls(Box::new(writer));
+    Session::new(ctx, conn, reader, writer).run().await;
+}

@@ -1,0 +1,329 @@
+//! Starting a router: everything is bound and loaded before any thread runs.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+};
+
+use route_table::{Address, NodeFacts, NodeOrigin, TableHandle, TableWriter};
+use router_core::{
+    access_log::{AccessLog, AccessLogWriter},
+    address::ListenAddr,
+    admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
+    drain::Drain,
+    listener::{Bound, ListenError, WorkerSocket},
+    metrics::{Metrics, ProcessFacts},
+    runtime::{self, Driver},
+    subscriber::{
+        Subscriber, SubscriberConfig, SubscriberError, SubscriberHandle, SubscriptionCounters,
+    },
+    upstream::pool::Pool,
+    worker::{self, WorkerError, WorkerPlan},
+};
+use rustls::ServerConfig;
+use subscribe::{RegistryConfig, UpstreamPolicy};
+
+use crate::{
+    Ready,
+    config::Settings,
+    context::{Context, Role, Scheme, Shared},
+    http::rejects,
+    serve::HttpService,
+    stats::RouterState,
+    tls::{
+        cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
+        cert_store::CertStore,
+    },
+};
+
+/// Why a router could not start or went down.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// `--io uring` was asked for and the kernel refuses it.
+    #[error("io_uring is not available here ({0}); --io auto falls back to epoll")]
+    Uring(#[source] std::io::Error),
+    /// The access log cannot be written.
+    #[error("cannot open the access log: {0}")]
+    AccessLog(#[source] std::io::Error),
+    /// A certificate given by the operator is unusable.
+    #[error(transparent)]
+    Certificates(#[from] CertLoadError),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A listener cannot be bound.
+    #[error("{0}: {cause}", cause = .0.cause)]
+    Listen(#[from] ListenError),
+    /// A subscription socket cannot be bound.
+    #[error(transparent)]
+    Subscriber(#[from] SubscriberError),
+    /// The admin socket cannot be bound.
+    #[error("{0}{why}", why = admin_cause(.0))]
+    Admin(#[from] AdminError),
+    /// A worker cannot start.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The signals cannot be watched, or a control thread cannot start.
+    #[error("cannot start: {0}")]
+    Start(#[source] std::io::Error),
+}
+
+fn admin_cause(error: &AdminError) -> String {
+    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+/// A running router: its threads, in the order they end.
+pub struct Running {
+    /// One per core.
+    pub workers: Vec<JoinHandle<()>>,
+    /// Phase seen by all of them.
+    pub drain: Arc<Drain>,
+    /// Receives announcements.
+    pub subscriber: Arc<SubscriberHandle>,
+    /// Loads certificates.
+    pub cert_loader: CertLoaderHandle,
+    /// Writes the access log.
+    pub log_writer: AccessLogWriter,
+    /// Answers operators.
+    pub admin: Option<AdminHandle>,
+    /// What is bound where.
+    pub ready: Ready,
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// [`RunError`]; nothing keeps running then but what the end of the process takes along.
+pub fn start(settings: &Settings) -> Result<Running, RunError> {
+    let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
+    let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
+    let (log, log_writer) =
+        AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
+    let certs = CertStore::empty();
+    let mut loader = CertLoader::new(cert_config(settings), certs.clone())?;
+    loader.load_initial()?;
+    let mut sockets = Sockets::bind(settings)?;
+    let admin = bind_admin(settings)?;
+    let (table_writer, table) = TableWriter::new();
+    let counters = Arc::new(SubscriptionCounters::default());
+    let (cert_requests, requested) = mpsc::channel();
+    let own = sockets.own_addresses(admin.as_ref());
+    let subscriber = Subscriber::bind(
+        subscriber_config(settings, own),
+        table_writer,
+        counters.clone(),
+        cert_requests,
+    )?;
+    let subscribe = subscriber.local_addrs();
+
+    let shared = Arc::new(Shared {
+        timeouts: settings.timeouts,
+        limits: settings.limits,
+        dotsplit: settings.dotsplit,
+        hostname: hostname(),
+        tls: tls_config(&certs)?,
+        certs: certs.clone(),
+    });
+    let drain = Arc::new(Drain::default());
+    let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;
+    let subscriber = Arc::new(subscriber.spawn()?);
+    let ready = Ready {
+        http: sockets.addresses(Scheme::Http),
+        https: sockets.addresses(Scheme::Https),
+        subscribe,
+        admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
+        driver,
+    };
+    let fleet = Fleet { settings, driver, shared, table: &table, metrics: &metrics, log: &log };
+    let workers = fleet.start(&mut sockets, &drain)?;
+    let state = RouterState {
+        process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.name()),
+        listeners: RouterState::listening(&ready.http, &ready.https),
+        subscribe: ready.subscribe.clone(),
+        dotsplit: settings.dotsplit,
+        table,
+        metrics,
+        subscriptions: counters,
+        certs,
+        log,
+        drain: drain.clone(),
+    };
+    let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
+    Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready })
+}
+
+/// Listening sockets by worker.
+struct Sockets {
+    bound: Vec<(ListenAddr, Scheme)>,
+    by_worker: Vec<Vec<(WorkerSocket, Role)>>,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings) -> Result<Self, ListenError> {
+        let mut sockets = Self { bound: Vec::new(), by_worker: Vec::new() };
+        sockets.by_worker.resize_with(settings.workers, Vec::new);
+        let plain = settings.http.iter().map(|address| (address, Scheme::Http));
+        let tls = settings.https.iter().map(|address| (address, Scheme::Https));
+        for (address, scheme) in plain.chain(tls) {
+            let bound = Bound::bind(address, settings.workers)?;
+            let port = bound.address.ip().map(|ip| ip.port());
+            sockets.bound.push((bound.address.clone(), scheme));
+            for (mine, socket) in sockets.by_worker.iter_mut().zip(bound.into_worker_sockets()) {
+                mine.push((socket, Role { scheme, port }));
+            }
+        }
+        Ok(sockets)
+    }
+
+    fn addresses(&self, scheme: Scheme) -> Vec<ListenAddr> {
+        let mine = self.bound.iter().filter(|(_, of)| *of == scheme);
+        mine.map(|(address, _)| address.clone()).collect()
+    }
+
+    /// Addresses no subscription may point a node at: the router would talk to itself, or a tenant
+    /// to its operator.
+    fn own_addresses(&self, admin: Option<&AdminServer>) -> Vec<Address> {
+        let mut all: Vec<ListenAddr> =
+            self.bound.iter().map(|(address, _)| address.clone()).collect();
+        all.extend(admin.map(|admin| admin.local_addr().clone()));
+        all.into_iter().flat_map(reachable_as).map(upstream_form).collect()
+    }
+}
+
+/// A socket bound to every address is reachable by each address of this machine.
+fn reachable_as(address: ListenAddr) -> Vec<ListenAddr> {
+    let Some(bound) = address.ip().filter(|bound| bound.ip().is_unspecified()) else {
+        return vec![address];
+    };
+    let mut all = vec![address];
+    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let Some(found) = interface.address else { continue };
+        let v4 = found.as_sockaddr_in().map(|v4| v4.ip().into());
+        let v6 = found.as_sockaddr_in6().map(|v6| v6.ip().into());
+        all.extend(
+            v4.or(v6).map(|ip| ListenAddr::Tcp(std::net::SocketAddr::new(ip, bound.port()))),
+        );
+    }
+    all
+}
+
+fn upstream_form(address: ListenAddr) -> Address {
+    use std::os::unix::ffi::OsStringExt;
+    match address {
+        ListenAddr::Tcp(ip) => Address::Tcp(ip),
+        ListenAddr::Unix(path) => Address::Unix(path.into_os_string().into_vec().into()),
+    }
+}
+
+struct Fleet<'a> {
+    settings: &'a Settings,
+    driver: Driver,
+    shared: Arc<Shared>,
+    table: &'a TableHandle,
+    metrics: &'a Arc<Metrics>,
+    log: &'a AccessLog,
+}
+
+impl Fleet<'_> {
+    fn start(
+        &self,
+        sockets: &mut Sockets,
+        drain: &Arc<Drain>,
+    ) -> Result<Vec<JoinHandle<()>>, WorkerError> {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let mut workers = Vec::with_capacity(self.settings.workers);
+        for (index, sockets) in sockets.by_worker.drain(..).enumerate() {
+            let shard = self.metrics.shard(index);
+            let plan = WorkerPlan {
+                index,
+                // With fewer workers than cores the scheduler knows better where there is room.
+                core: (self.settings.workers == cores).then_some(index),
+                driver: self.driver,
+                sockets,
+                connections_max: (self.settings.limits.connections_max / self.settings.workers)
+                    .max(1) as u64,
+                shard: shard.clone(),
+                drain: drain.clone(),
+            };
+            let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
+            workers.push(worker::start(plan, move || {
+                HttpService::new(Context {
+                    shared,
+                    table: table.reader().into(),
+                    pool: Pool::default().into(),
+                    log: log.sink(shard.clone()),
+                    shard,
+                    held_bytes: 0.into(),
+                })
+            })?);
+        }
+        Ok(workers)
+    }
+}
+
+fn bind_admin(settings: &Settings) -> Result<Option<AdminServer>, AdminError> {
+    let Some(listen) = settings.admin.clone() else { return Ok(None) };
+    AdminServer::bind(AdminConfig { listen, host_names: vec![hostname()] }).map(Some)
+}
+
+fn cert_config(settings: &Settings) -> CertLoaderConfig {
+    CertLoaderConfig {
+        default: settings.default_cert.clone(),
+        dir: settings.cert_dir.clone(),
+        roots: settings.cert_root.clone(),
+        ..CertLoaderConfig::default()
+    }
+}
+
+fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig {
+    let mut policy = UpstreamPolicy::default_allow();
+    if !settings.upstream_allow.is_empty() {
+        policy.allow.clone_from(&settings.upstream_allow);
+    }
+    policy.deny = own;
+    let static_nodes = settings.route.iter().map(|route| {
+        let facts = NodeFacts {
+            address: route.address.clone(),
+            announced: route.announced.clone().into(),
+            proto: route.proto,
+            modifier1: 0,
+            modifier2: 0,
+            weight: route.weight,
+            backup: 0,
+            origin: NodeOrigin::Static,
+        };
+        (route.key.clone(), facts)
+    });
+    SubscriberConfig {
+        binds: settings.subscribe.clone(),
+        sign_dir: settings.sign_check.as_ref().map(|check| check.dir.clone()),
+        registry: RegistryConfig {
+            sign: settings.sign_check.as_ref().map(|check| check.digest),
+            sign_tolerance_s: settings.sign_tolerance.as_secs(),
+            lease_ms: settings.tolerance.as_millis() as u64,
+            upstream_policy: policy,
+            ..RegistryConfig::default()
+        },
+        static_nodes: static_nodes.collect(),
+    }
+}
+
+/// TLS 1.2 and 1.3 with tickets that every worker can open.
+fn tls_config(certs: &CertStore) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certs.clone()));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+fn hostname() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

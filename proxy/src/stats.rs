@@ -1,0 +1,125 @@
+//! What the admin socket tells about this router.
+//!
+//! [`RouterState`] holds shared handles only: answering reads snapshots and atomics, and asks no
+//! other thread. The JSON document is uWSGI's router statistics, field for field, so that tools
+//! written for those read it, with everything of ours under `"suzerain"`.
+
+mod cert_metrics;
+mod legacy;
+mod own;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use route_table::{Dotsplit, TableHandle};
+use router_core::access_log::AccessLog;
+use router_core::address::ListenAddr;
+use router_core::admin::{AdminSource, ExplainFormat, Readiness};
+use router_core::deadline;
+use router_core::drain::{Drain, DrainPhase};
+use router_core::metrics::{Metrics, ProcessFacts, TableCollector};
+use router_core::subscriber::SubscriptionCounters;
+use serde::Serialize;
+
+use crate::context::Scheme;
+use crate::explain::{self, Listening, Sources};
+use crate::tls::cert_store::CertStore;
+use cert_metrics::CertCollector;
+
+/// Everything an operator may ask about, as shared handles.
+pub struct RouterState {
+    /// Version, driver, start.
+    pub process: ProcessFacts,
+    /// Client listeners as bound.
+    pub listeners: Vec<Listening>,
+    /// Subscription sockets as bound.
+    pub subscribe: Vec<ListenAddr>,
+    /// Whether suffix keys serve.
+    pub dotsplit: Dotsplit,
+    /// The route table.
+    pub table: TableHandle,
+    /// What the workers count.
+    pub metrics: Arc<Metrics>,
+    /// What the subscription thread counts.
+    pub subscriptions: Arc<SubscriptionCounters>,
+    /// The certificates.
+    pub certs: CertStore,
+    /// For what its writer lost.
+    pub log: AccessLog,
+    /// How far the end of this router is.
+    pub drain: Arc<Drain>,
+}
+
+impl RouterState {
+    /// Client listeners out of the two lists they are configured in.
+    pub fn listening(http: &[ListenAddr], https: &[ListenAddr]) -> Vec<Listening> {
+        let plain = http.iter().map(|address| (Scheme::Http, address));
+        let tls = https.iter().map(|address| (Scheme::Https, address));
+        plain
+            .chain(tls)
+            .map(|(scheme, address)| Listening { scheme, address: address.clone() })
+            .collect()
+    }
+}
+
+impl AdminSource for RouterState {
+    fn stats_json(&self, keys_max: usize) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            #[serde(flatten)]
+            legacy: legacy::Stats<'a>,
+            suzerain: own::Stats,
+        }
+        let table = self.table.snapshot();
+        let certs = self.certs.list();
+        let document = Document {
+            legacy: legacy::Stats::of(self, &table, &certs, keys_max),
+            suzerain: own::Stats::of(self, &table, &certs, keys_max),
+        };
+        // Maps with text keys and plain values: there is nothing serde_json could refuse.
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    }
+
+    fn metrics_text(&self) -> String {
+        self.metrics.render(&[
+            &self.process,
+            &TableCollector::new(self.table.clone()),
+            &*self.subscriptions,
+            &CertCollector::new(&self.certs),
+            &self.log,
+        ])
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.drain.phase() {
+            DrainPhase::Serving => Readiness::Ready,
+            _ => Readiness::NotReady("draining"),
+        }
+    }
+
+    fn explain(&self, url: &str, format: ExplainFormat) -> Result<String, String> {
+        let table = self.table.snapshot();
+        let sources = Sources {
+            table: &table,
+            dotsplit: self.dotsplit,
+            listeners: &self.listeners,
+            certs: &self.certs,
+            now_ms: deadline::process_ms(),
+            now_unix: now_unix(),
+        };
+        let told = explain::explain(url, &sources).map_err(|error| error.to_string())?;
+        match format {
+            ExplainFormat::Text => Ok(told.to_string()),
+            ExplainFormat::Json => {
+                serde_json::to_string_pretty(&told).map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

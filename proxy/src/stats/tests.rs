@@ -1,0 +1,185 @@
+//! The statistics document: uWSGI's shape, our part, and escaping.
+
+use route_table::{
+    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Proto, Route, RouteKey, TableWriter,
+};
+use router_core::access_log::AccessLogTarget;
+use router_core::metrics::Counter;
+use serde_json::Value;
+
+use super::*;
+
+fn node(id: u64, announced: &str, origin: NodeOrigin) -> Arc<Node> {
+    let facts = NodeFacts {
+        address: Address::parse(b"127.0.0.1:43577").unwrap(),
+        announced: announced.into(),
+        proto: Proto::Uwsgi,
+        modifier1: 5,
+        modifier2: 0,
+        weight: 2,
+        backup: 0,
+        origin,
+    };
+    Arc::new(Node::new(NodeId(id), facts))
+}
+
+fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
+    let (mut writer, table) = TableWriter::new();
+    for (key, nodes) in routes {
+        let key = RouteKey::parse(key.as_bytes()).unwrap();
+        writer.stage_put(Arc::new(Route::new(key, nodes, Algorithm::Wrr)));
+    }
+    writer.publish();
+    let (log, _) = AccessLog::open(AccessLogTarget::Off).unwrap();
+    RouterState {
+        process: ProcessFacts::new("1.2.3", "io_uring"),
+        listeners: RouterState::listening(
+            &["127.0.0.1:33869".parse().unwrap()],
+            &["127.0.0.1:33870".parse().unwrap()],
+        ),
+        subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
+        dotsplit: Dotsplit::Off,
+        table,
+        metrics: Metrics::with_head_rejects(2, &["bare_lf"]),
+        subscriptions: Arc::default(),
+        certs: CertStore::empty(),
+        log,
+        drain: Arc::default(),
+    }
+}
+
+fn document(state: &RouterState) -> Value {
+    serde_json::from_str(&state.stats_json(100)).unwrap()
+}
+
+/// Names as captured from uWSGI 2.0.31 (`server_behaviour.json`, case 1), and of 2.1 in the spec.
+#[test]
+fn document_has_every_field_of_the_captured_one() {
+    let subscribed = node(1, "127.0.0.1:43577", NodeOrigin::Subscribed);
+    subscribed.load.note_announce(1_795_396_755, 1, 0);
+    let told = document(&state(vec![("example.com", vec![subscribed])]));
+
+    for name in ["version", "pid", "uid", "gid", "cwd", "active_sessions", "http", "cheap"] {
+        assert!(told.get(name).is_some(), "{name}");
+    }
+    assert_eq!(told["http"][0], "127.0.0.1:33869");
+    assert_eq!(told["http"][2], "127.0.0.1:42690");
+    let subscription = &told["subscriptions"][0];
+    assert_eq!(subscription["key"], "example.com");
+    assert_eq!(subscription["hash"], 30778);
+    assert_eq!(subscription["hits"], 0);
+    assert_eq!(subscription["sni_enabled"], 0);
+    assert_eq!(subscription["algo"], "wrr");
+    let node = &subscription["nodes"][0];
+    for (name, value) in [
+        ("modifier1", 5),
+        ("modifier2", 0),
+        ("last_check", 1_795_396_755),
+        ("pid", 0),
+        ("uid", 0),
+        ("gid", 0),
+        ("requests", 0),
+        ("last_requests", 0),
+        ("tx", 0),
+        ("rx", 0),
+        ("cores", 1),
+        ("load", 0),
+        ("weight", 2),
+        ("backup", 0),
+        ("wrr", 0),
+        ("ref", 0),
+        ("failcnt", 0),
+        ("death_mark", 0),
+    ] {
+        assert_eq!(node[name], value, "{name}");
+    }
+    assert_eq!(node["name"], "127.0.0.1:43577");
+    assert_eq!((&node["vassal"], &node["proto"]), (&"".into(), &"u".into()));
+}
+
+#[test]
+fn configured_nodes_stand_apart_from_subscriptions() {
+    let both = vec![node(1, "a:1", NodeOrigin::Static), node(2, "b:2", NodeOrigin::Subscribed)];
+    let only = vec![node(3, "c:3", NodeOrigin::Static)];
+    let told = document(&state(vec![("both.example", both), ("only.example", only)]));
+    assert_eq!(told["static_nodes"].as_array().unwrap().len(), 2);
+    assert_eq!(told["static_nodes"][1]["key"], "only.example");
+    assert_eq!(told["subscriptions"].as_array().unwrap().len(), 1);
+    assert_eq!(told["subscriptions"][0]["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(told["suzerain"]["table"]["nodes"], 3);
+}
+
+#[test]
+fn our_part_has_workers_totals_and_rejects() {
+    let state = state(vec![]);
+    let shard = state.metrics.shard(1);
+    shard.add(Counter::ConnectionsAccepted, 3);
+    shard.add(Counter::ConnectionsClosed, 1);
+    shard.add(Counter::Responses2xx, 7);
+    shard.count_head_reject(0);
+    let told = document(&state);
+    assert_eq!(told["active_sessions"], 2);
+    let ours = &told["suzerain"];
+    assert_eq!(ours["io_driver"], "io_uring");
+    assert_eq!(ours["ready"], true);
+    assert_eq!(ours["workers"][1]["connections_open"], 2);
+    assert_eq!(ours["totals"]["responses"]["2xx"], 7);
+    assert_eq!(ours["totals"]["connections_accepted"], 3);
+    assert_eq!(ours["head_rejects"]["bare_lf"], 1);
+    assert!(ours["subscription"]["rejects"].as_object().unwrap().len() > 5);
+}
+
+#[test]
+fn hostile_node_name_stays_one_json_string() {
+    let name = "\"},{\u{0}\n\\é";
+    let state = state(vec![("a.example", vec![node(1, name, NodeOrigin::Subscribed)])]);
+    let told = document(&state);
+    assert_eq!(told["subscriptions"][0]["nodes"][0]["name"], name);
+}
+
+#[test]
+fn long_list_of_keys_is_cut_and_says_so() {
+    let keys: Vec<String> = (0..20).map(|i| format!("k{i}.example")).collect();
+    let routes = keys
+        .iter()
+        .zip(1..)
+        .map(|(key, id)| (key.as_str(), vec![node(id, "127.0.0.1:43577", NodeOrigin::Subscribed)]));
+    let state = state(routes.collect());
+    let told: Value = serde_json::from_str(&state.stats_json(5)).unwrap();
+    assert_eq!(told["subscriptions"].as_array().unwrap().len(), 5);
+    assert_eq!(told["suzerain"]["table"]["keys"], 20);
+    assert_eq!(told["suzerain"]["table"]["keys_listed"], 5);
+}
+
+#[test]
+fn draining_router_is_not_ready() {
+    let state = state(vec![]);
+    assert_eq!(state.readiness(), Readiness::Ready);
+    state.drain.advance(DrainPhase::Draining);
+    assert_eq!(state.readiness(), Readiness::NotReady("draining"));
+}
+
+/// Method: each `# HELP` line once; the page panics in tests on a family that is begun twice.
+#[test]
+fn page_of_a_whole_router_names_each_family_once() {
+    let state = state(vec![("a.example", vec![node(1, "n", NodeOrigin::Subscribed)])]);
+    let text = state.metrics_text();
+    let mut helps: Vec<_> = text.lines().filter(|line| line.starts_with("# HELP ")).collect();
+    let all = helps.len();
+    helps.sort_unstable();
+    helps.dedup();
+    assert_eq!(helps.len(), all);
+    for name in ["suzerain_keys 1", "suzerain_certificates 0", "suzerain_workers 2"] {
+        assert!(text.lines().any(|line| line == name), "{name}");
+    }
+}
+
+#[test]
+fn explanation_is_told_in_both_formats() {
+    let state = state(vec![("a.example", vec![node(1, "n", NodeOrigin::Static)])]);
+    let json = state.explain("http://a.example:33869/", ExplainFormat::Json).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["key"], "a.example");
+    let text = state.explain("http://a.example:33869/", ExplainFormat::Text).unwrap();
+    assert!(text.contains("answer       by a candidate node"), "{text}");
+    assert!(state.explain("a.example", ExplainFormat::Text).unwrap_err().contains("http://"));
+}

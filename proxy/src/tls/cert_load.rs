@@ -1,0 +1,374 @@
+//! Loads certificates on a thread of its own and publishes them to the [`CertStore`].
+//!
+//! Sources: the default pair (or one made at start), the operator's directory, and subscriptions.
+//! Every file is looked at about once a second and read again when it changed. Only a pair that
+//! parses, whose key belongs to its leaf and that is valid now replaces one that is being served;
+//! whatever is broken is counted, said once, and leaves the served pair in place.
+//!
+//! Workers never wait for this thread, and nothing here runs on theirs. Called by the composition
+//! root: `new`, `load_initial` before the first listener opens, then `spawn`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use router_core::subscriber::CertRequest;
+use rustls::crypto::CryptoProvider;
+
+use super::cert_store::{CertChange, CertSource, CertStore, Layer, ServedName};
+use super::limits::{NAMES_POLLED_PER_TICK_MAX, SUBSCRIBED_NAMES_MAX};
+use super::self_signed::{SELF_SIGNED_NAMES, make_self_signed};
+
+pub mod confine;
+mod directory;
+mod outcome;
+pub mod pair;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod tracked;
+
+use confine::CertRoots;
+use directory::{CertDirectory, Listing};
+use outcome::{Outcome, Voice, judge};
+use pair::{CertError, PairBytes, parse_pair};
+pub use thread::CertLoaderHandle;
+use tracked::{Look, PairTexts, Tracked};
+
+/// Where certificates come from.
+#[derive(Clone, Debug)]
+pub struct CertLoaderConfig {
+    /// Certificate and key of clients that name nothing known, in this order. Made at start if
+    /// absent.
+    pub default: Option<(PathBuf, PathBuf)>,
+    /// Directory of `NAME.crt` and `NAME.key`.
+    pub dir: Option<PathBuf>,
+    /// Directories below which subscriptions may name files; none = no paths, inline PEM only.
+    pub roots: Vec<PathBuf>,
+    /// How often files are looked at; 1 s unless said otherwise.
+    pub poll: Duration,
+}
+
+impl Default for CertLoaderConfig {
+    fn default() -> Self {
+        Self { default: None, dir: None, roots: Vec::new(), poll: Duration::from_secs(1) }
+    }
+}
+
+/// Why the router cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CertLoadError {
+    /// A certificate root is missing.
+    #[error("certificate root {}: {cause}", path.display())]
+    Root {
+        /// As configured.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The default pair cannot be served.
+    #[error("default certificate {} with key {}: {cause}", crt.display(), key.display())]
+    Default {
+        /// As configured.
+        crt: PathBuf,
+        /// As configured.
+        key: PathBuf,
+        /// Why.
+        #[source]
+        cause: CertError,
+    },
+    /// No certificate of last resort could be made.
+    #[error("no self-signed certificate could be made: {0}")]
+    SelfSigned(String),
+    /// The certificate directory cannot be listed.
+    #[error("certificate directory {}: {cause}", path.display())]
+    Directory {
+        /// As configured.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Who names a certificate, and for which name. Ordered, so that polling can go on where it
+/// stopped.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Slot {
+    Default,
+    Directory(ServedName),
+    Subscription(ServedName),
+}
+
+/// The only writer of a [`CertStore`].
+#[derive(Debug)]
+pub struct CertLoader {
+    config: CertLoaderConfig,
+    store: CertStore,
+    roots: CertRoots,
+    directory: Option<CertDirectory>,
+    tracked: BTreeMap<Slot, Tracked>,
+    subscribed: usize,
+    /// The slot looked at last.
+    cursor: Option<Slot>,
+    provider: CryptoProvider,
+    voice: Voice,
+}
+
+impl CertLoader {
+    /// Follows the links of the roots; reads nothing else yet.
+    ///
+    /// # Errors
+    /// If a root is no directory.
+    pub fn new(config: CertLoaderConfig, store: CertStore) -> Result<Self, CertLoadError> {
+        let roots = CertRoots::new(&config.roots).map_err(|(index, cause)| {
+            CertLoadError::Root { path: config.roots[index].clone(), cause }
+        })?;
+        Ok(Self {
+            directory: config.dir.clone().map(CertDirectory::new),
+            config,
+            store,
+            roots,
+            tracked: BTreeMap::new(),
+            subscribed: 0,
+            cursor: None,
+            provider: rustls::crypto::aws_lc_rs::default_provider(),
+            voice: Voice::new(),
+        })
+    }
+
+    /// Loads the default pair and the directory and publishes them as one generation.
+    ///
+    /// A broken pair in the directory is said and left out; an expired one is served with a
+    /// warning, because nothing better is.
+    ///
+    /// # Errors
+    /// If the default pair cannot be served or the directory cannot be listed.
+    pub fn load_initial(&mut self) -> Result<(), CertLoadError> {
+        let now_unix = unix_now();
+        let mut changes = vec![self.load_default(now_unix)?];
+        if let Some(directory) = &mut self.directory {
+            let listing = directory.list(now_unix).map_err(|cause| CertLoadError::Directory {
+                path: directory.path().into(),
+                cause,
+            })?;
+            self.adopt(listing.unwrap_or_default(), &mut changes);
+        }
+        let slots: Vec<Slot> =
+            self.tracked.keys().filter(|slot| **slot != Slot::Default).cloned().collect();
+        let mut loaded = 0;
+        for slot in &slots {
+            let outcome = self.refresh(slot, now_unix);
+            self.voice.say_bad(slot, &outcome);
+            if let Outcome::Loaded { change, .. } = outcome {
+                loaded += 1;
+                changes.push(change);
+            }
+        }
+        if self.directory.is_some() {
+            let failed = slots.len() - loaded;
+            tracing::info!(loaded, failed, "certificate directory read");
+        }
+        self.store.publish(changes);
+        Ok(())
+    }
+
+    fn load_default(&mut self, now_unix: u64) -> Result<CertChange, CertLoadError> {
+        let Some((crt, key)) = self.config.default.clone() else {
+            return self.make_default(now_unix);
+        };
+        let mut tracked = Tracked::new(CertSource::DefaultPair, PairTexts::files(&crt, &key, None));
+        let pair = match tracked.look(&self.roots, now_unix) {
+            Look::Changed(pair) => parse_pair(&pair, CertSource::DefaultPair, &self.provider),
+            Look::Unreadable(error) => Err(error),
+            Look::Unchanged => unreachable!("a first look always reads"),
+        };
+        let entry = pair.map_err(|cause| CertLoadError::Default { crt, key, cause })?;
+        if !entry.is_current(now_unix.cast_signed()) {
+            tracing::warn!(not_after = entry.not_after, "default certificate is not valid now");
+        }
+        let entry = Arc::new(entry);
+        tracked.serving = Some(Arc::clone(&entry));
+        self.tracked.insert(Slot::Default, tracked);
+        self.count(|counters| &counters.loads);
+        Ok(CertChange::Default(entry))
+    }
+
+    fn make_default(&mut self, now_unix: u64) -> Result<CertChange, CertLoadError> {
+        let broken = |error: &dyn std::fmt::Display| CertLoadError::SelfSigned(error.to_string());
+        let made = make_self_signed(now_unix).map_err(|error| broken(&error))?;
+        let pair = PairBytes { crt: made.crt_pem.into(), key: made.key_pem.into(), ca: None };
+        let entry = parse_pair(&pair, CertSource::SelfSigned, &self.provider)
+            .map_err(|error| broken(&error))?;
+        tracing::info!(names = ?SELF_SIGNED_NAMES, "default certificate is self-signed");
+        Ok(CertChange::Default(Arc::new(entry)))
+    }
+
+    /// Applies what the subscription thread asked for, as one generation. Of several requests for
+    /// one name only the last counts, so a flapping node costs one load per batch.
+    fn apply(&mut self, requests: impl IntoIterator<Item = CertRequest>) {
+        let mut last_by_name = HashMap::new();
+        for request in requests {
+            let (CertRequest::Load { name, .. } | CertRequest::Drop { name }) = &request;
+            match ServedName::parse(name) {
+                Some(name) => drop(last_by_name.insert(name, request)),
+                None => self.count(|counters| &counters.load_failures),
+            }
+        }
+        let now_unix = unix_now();
+        let mut changes = Vec::new();
+        for (name, request) in last_by_name {
+            let slot = Slot::Subscription(name.clone());
+            match request {
+                CertRequest::Drop { .. } => {
+                    if self.tracked.remove(&slot).is_some() {
+                        self.subscribed -= 1;
+                        changes.push(CertChange::Remove(Layer::Subscribed, name));
+                    }
+                }
+                CertRequest::Load { key, crt, ca, .. } => {
+                    self.subscribe(&slot, PairTexts::subscribed(key, crt, ca));
+                    changes.extend(self.refresh_and_say(&slot, now_unix));
+                }
+            }
+        }
+        self.store.publish(changes);
+    }
+
+    /// Remembers where a subscription's texts are. What it served before stays until the new
+    /// texts prove good.
+    fn subscribe(&mut self, slot: &Slot, texts: PairTexts) {
+        if let Some(tracked) = self.tracked.get_mut(slot) {
+            if tracked.texts != texts {
+                tracked.retarget(texts);
+            }
+        } else if self.subscribed < SUBSCRIBED_NAMES_MAX {
+            let tracked = Tracked::new(CertSource::Subscription, texts);
+            self.tracked.insert(slot.clone(), tracked);
+            self.subscribed += 1;
+        } else {
+            self.count(|counters| &counters.load_failures);
+        }
+    }
+
+    /// One round: the directory's listing, then the next names' files; one generation at most.
+    fn tick(&mut self) {
+        let now_unix = unix_now();
+        let mut changes = Vec::new();
+        if let Some(directory) = &mut self.directory {
+            match directory.list(now_unix) {
+                Ok(Some(listing)) => self.adopt(listing, &mut changes),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "certificate directory not listed"),
+            }
+        }
+        for slot in self.next_slots() {
+            changes.extend(self.refresh_and_say(&slot, now_unix));
+        }
+        self.store.publish(changes);
+    }
+
+    /// Follows the directory: new names are tracked, names gone in two listings are dropped.
+    fn adopt(&mut self, mut listing: Listing, changes: &mut Vec<CertChange>) {
+        if listing.beyond_limit > 0 {
+            tracing::warn!(names = listing.beyond_limit, "certificate directory holds too many");
+        }
+        let mut gone = Vec::new();
+        let mut is_waiting = false;
+        for (slot, tracked) in &mut self.tracked {
+            let Slot::Directory(name) = slot else { continue };
+            if let Some(texts) = listing.pairs.remove(name) {
+                tracked.scans_missing = 0;
+                if tracked.texts != texts {
+                    tracked.retarget(texts);
+                }
+            } else if !listing.halves.contains(name) {
+                tracked.scans_missing += 1;
+                is_waiting = true;
+                if tracked.scans_missing >= 2 {
+                    gone.push(name.clone());
+                }
+            }
+        }
+        for name in gone {
+            tracing::info!(%name, "certificate left the directory");
+            self.tracked.remove(&Slot::Directory(name.clone()));
+            changes.push(CertChange::Remove(Layer::Operator, name));
+        }
+        for (name, texts) in listing.pairs {
+            let tracked = Tracked::new(CertSource::Directory, texts);
+            self.tracked.insert(Slot::Directory(name), tracked);
+        }
+        if let (true, Some(directory)) = (is_waiting, &mut self.directory) {
+            directory.forget();
+        }
+    }
+
+    /// The next names in turn, at most [`NAMES_POLLED_PER_TICK_MAX`], each at most once.
+    fn next_slots(&mut self) -> Vec<Slot> {
+        let after = self.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let up_to = self.cursor.as_ref().map_or(Bound::Excluded(&Slot::Default), Bound::Included);
+        let rest = self.tracked.range((after, Bound::Unbounded));
+        let wrapped = self.tracked.range((Bound::Unbounded, up_to));
+        let slots: Vec<Slot> = rest
+            .chain(wrapped)
+            .map(|(slot, _)| slot.clone())
+            .take(NAMES_POLLED_PER_TICK_MAX)
+            .collect();
+        self.cursor = slots.last().cloned();
+        slots
+    }
+
+    fn refresh_and_say(&mut self, slot: &Slot, now_unix: u64) -> Option<CertChange> {
+        let outcome = self.refresh(slot, now_unix);
+        self.voice.say(slot, &outcome);
+        match outcome {
+            Outcome::Loaded { change, .. } => Some(change),
+            Outcome::Unchanged | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// Looks at one name's files and judges what changed.
+    fn refresh(&mut self, slot: &Slot, now_unix: u64) -> Outcome {
+        let Some(tracked) = self.tracked.get_mut(slot) else { return Outcome::Unchanged };
+        let judged = match tracked.look(&self.roots, now_unix) {
+            Look::Unchanged => return Outcome::Unchanged,
+            Look::Unreadable(error) => Err(error),
+            Look::Changed(pair) => judge(tracked, &pair, &self.provider, now_unix.cast_signed()),
+        };
+        let counters = self.store.counters();
+        match judged {
+            Ok(entry) => {
+                counters.loads.fetch_add(1, Ordering::Relaxed);
+                tracked.complaint = None;
+                tracked.serving = Some(Arc::clone(&entry));
+                Outcome::loaded(slot, entry, now_unix.cast_signed())
+            }
+            Err(error) => {
+                let complaint = error.to_string();
+                if tracked.complaint.as_ref() == Some(&complaint) {
+                    return Outcome::Unchanged;
+                }
+                counters.load_failures.fetch_add(1, Ordering::Relaxed);
+                if tracked::is_outside(&error) {
+                    counters.paths_refused.fetch_add(1, Ordering::Relaxed);
+                }
+                tracked.complaint = Some(complaint);
+                Outcome::Refused(error)
+            }
+        }
+    }
+
+    fn count(&self, counter: impl Fn(&super::cert_store::CertCounters) -> &AtomicU64) {
+        counter(self.store.counters()).fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,222 @@
+//! What one served name is loaded from, and whether that has changed since.
+
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use subscribe::CertText;
+
+use super::confine::{CertRoots, ReadError, read_trusted};
+use super::pair::{CertError, PairBytes, Part};
+use crate::tls::cert_store::{CertEntry, CertSource, ClientAuth};
+use crate::tls::limits::SETTLED_AFTER_S;
+
+/// A name's texts and what became of them.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) source: CertSource,
+    pub(super) texts: PairTexts,
+    /// What the files looked like when they were last read; `None` before.
+    looks: Option<Looks>,
+    /// SHA-256 over the texts last read completely, whether they were servable or not.
+    content: Option<[u8; 32]>,
+    /// What is being served.
+    pub(super) serving: Option<Arc<CertEntry>>,
+    /// The last complaint, so that it is made once and not every second.
+    pub(super) complaint: Option<String>,
+    /// Scans in a row that did not find the name in the directory.
+    pub(super) scans_missing: u32,
+}
+
+/// Where the texts are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct PairTexts {
+    pub(super) crt: CertText,
+    pub(super) key: CertText,
+    pub(super) ca: Option<CertText>,
+    pub(super) client_auth: ClientAuth,
+}
+
+impl PairTexts {
+    /// Three texts out of a subscription; `!` before the authorities makes them mandatory
+    /// (subscription.md, 7).
+    pub(super) fn subscribed(key: CertText, crt: CertText, ca: Option<CertText>) -> Self {
+        let (ca, client_auth) = match ca {
+            None => (None, ClientAuth::Requested),
+            Some(CertText::Path(text)) => {
+                let (text, auth) = split_mandatory(text);
+                (Some(CertText::Path(text)), auth)
+            }
+            Some(CertText::Pem(text)) => {
+                let (text, auth) = split_mandatory(text);
+                (Some(CertText::Pem(text)), auth)
+            }
+        };
+        Self { crt, key, ca, client_auth }
+    }
+
+    /// Files of the operator.
+    pub(super) fn files(crt: &Path, key: &Path, ca: Option<&Path>) -> Self {
+        let text = |path: &Path| CertText::Path(path.as_os_str().as_bytes().to_vec());
+        let client_auth = ClientAuth::Requested;
+        Self { crt: text(crt), key: text(key), ca: ca.map(text), client_auth }
+    }
+
+    fn each(&self) -> [Option<&CertText>; 3] {
+        [Some(&self.crt), Some(&self.key), self.ca.as_ref()]
+    }
+}
+
+fn split_mandatory(mut text: Vec<u8>) -> (Vec<u8>, ClientAuth) {
+    if text.first() != Some(&b'!') {
+        return (text, ClientAuth::Requested);
+    }
+    text.remove(0);
+    (text, ClientAuth::Required)
+}
+
+/// What a look at the files found.
+pub(super) enum Look {
+    /// As when they were last read.
+    Unchanged,
+    /// Other bytes than before.
+    Changed(PairBytes),
+    /// One of them could not be read.
+    Unreadable(CertError),
+}
+
+impl Tracked {
+    pub(super) fn new(source: CertSource, texts: PairTexts) -> Self {
+        Self {
+            source,
+            texts,
+            looks: None,
+            content: None,
+            serving: None,
+            complaint: None,
+            scans_missing: 0,
+        }
+    }
+
+    /// Looks at the files, and reads them if a time stamp, a length or an inode says so.
+    pub(super) fn look(&mut self, roots: &CertRoots, now_unix: u64) -> Look {
+        let looks = Looks::take(&self.texts, self.source, roots);
+        if self.looks.as_ref().is_some_and(|last| *last == looks && last.are_settled(now_unix)) {
+            return Look::Unchanged;
+        }
+        let has_moved = self.looks.as_ref() != Some(&looks);
+        self.looks = Some(looks);
+        let pair = match self.read(roots) {
+            Ok(pair) => pair,
+            // An unreadable file complains when something about it moved, or for the first time.
+            Err(_) if !has_moved && self.complaint.is_some() => return Look::Unchanged,
+            Err(error) => return Look::Unreadable(error),
+        };
+        let content = Some(pair_digest(&pair));
+        if content == self.content {
+            return Look::Unchanged;
+        }
+        self.content = content;
+        Look::Changed(pair)
+    }
+
+    /// The texts are elsewhere now. What is being served stays until they prove good.
+    pub(super) fn retarget(&mut self, texts: PairTexts) {
+        self.texts = texts;
+        self.complaint = None;
+        self.forget_looks();
+    }
+
+    /// Reads the texts again at the next look, whatever the files look like.
+    pub(super) fn forget_looks(&mut self) {
+        self.looks = None;
+        self.content = None;
+    }
+
+    fn read(&self, roots: &CertRoots) -> Result<PairBytes, CertError> {
+        let read = |text: &CertText, part| {
+            let bytes = match text {
+                CertText::Pem(bytes) => Ok(bytes.clone()),
+                CertText::Path(path) if self.source == CertSource::Subscription => {
+                    roots.read(as_path(path))
+                }
+                CertText::Path(path) => read_trusted(as_path(path)),
+            };
+            bytes.map_err(|cause| CertError::Read { part, cause })
+        };
+        let crt = read(&self.texts.crt, Part::Crt)?;
+        let key = read(&self.texts.key, Part::Key)?;
+        let ca = self.texts.ca.as_ref().map(|text| read(text, Part::Ca)).transpose()?;
+        Ok(PairBytes { crt, key, ca: ca.map(|bytes| (bytes, self.texts.client_auth)) })
+    }
+}
+
+/// Whether the error says that a subscription pointed outside the roots.
+pub(super) fn is_outside(error: &CertError) -> bool {
+    matches!(error, CertError::Read { cause: ReadError::Outside, .. })
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(bytes))
+}
+
+fn pair_digest(pair: &PairBytes) -> [u8; 32] {
+    let ca = pair.ca.as_ref().map_or(&[][..], |(bytes, _)| bytes);
+    let mut context = Context::new(&SHA256);
+    for text in [&pair.crt[..], &pair.key, ca] {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+/// The outside of up to three files.
+#[derive(Debug, Eq, PartialEq)]
+struct Looks([Option<FileLook>; 3]);
+
+#[derive(Debug, Eq, PartialEq)]
+struct FileLook {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified_ns: i128,
+    changed_ns: i128,
+}
+
+impl Looks {
+    fn take(texts: &PairTexts, source: CertSource, roots: &CertRoots) -> Self {
+        Self(texts.each().map(|text| match text {
+            Some(CertText::Path(path)) => {
+                let path = as_path(path);
+                let may_look = source != CertSource::Subscription || roots.admits(path);
+                may_look.then(|| fs::metadata(path).ok()).flatten().map(FileLook::from)
+            }
+            Some(CertText::Pem(_)) | None => None,
+        }))
+    }
+
+    /// Whether every change is old enough for the next one to leave another time stamp.
+    fn are_settled(&self, now_unix: u64) -> bool {
+        let newest_ns = self.0.iter().flatten().map(|look| look.changed_ns).max();
+        let horizon_ns = (i128::from(now_unix) - i128::from(SETTLED_AFTER_S)) * 1_000_000_000;
+        newest_ns.is_none_or(|changed_ns| changed_ns < horizon_ns)
+    }
+}
+
+impl From<Metadata> for FileLook {
+    fn from(facts: Metadata) -> Self {
+        let ns = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
+        Self {
+            device: facts.dev(),
+            inode: facts.ino(),
+            len: facts.len(),
+            modified_ns: ns(facts.mtime(), facts.mtime_nsec()),
+            changed_ns: ns(facts.ctime(), facts.ctime_nsec()),
+        }
+    }
+}

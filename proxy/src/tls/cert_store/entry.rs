@@ -1,0 +1,146 @@
+//! One certificate with its key, parsed and judged, as handshakes and stats need it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::sign::CertifiedKey;
+
+use super::{CertNames, ServedName};
+
+/// A pair that may be served.
+pub struct CertEntry {
+    /// What rustls presents and signs with.
+    pub certified: Arc<CertifiedKey>,
+    /// Subject alternative names of the leaf.
+    pub names: CertNames,
+    /// First second the leaf is valid, Unix time.
+    pub not_before: i64,
+    /// Last second the leaf is valid, Unix time.
+    pub not_after: i64,
+    /// SHA-256 of the leaf's DER bytes.
+    pub fingerprint: [u8; 32],
+    /// Who gave it.
+    pub source: CertSource,
+    /// Authorities of client certificates, if whoever gave the pair named some.
+    pub client_ca: Option<ClientCa>,
+}
+
+impl CertEntry {
+    /// Whether `now_unix` (seconds) lies in the leaf's validity.
+    #[must_use]
+    pub fn is_current(&self, now_unix: i64) -> bool {
+        (self.not_before..=self.not_after).contains(&now_unix)
+    }
+
+    pub(super) fn describe(&self, name: Option<&ServedName>) -> CertInfo {
+        CertInfo {
+            name: name.map(ToString::to_string),
+            source: self.source,
+            sans: self.names.to_strings(),
+            not_after: self.not_after,
+            fingerprint: hex(&self.fingerprint),
+        }
+    }
+}
+
+/// Written by hand: the key must not reach a log through `{:?}`.
+impl fmt::Debug for CertEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertEntry")
+            .field("names", &self.names)
+            .field("not_after", &self.not_after)
+            .field("fingerprint", &hex(&self.fingerprint))
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who gave a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CertSource {
+    /// Made at start.
+    SelfSigned,
+    /// The configured default pair.
+    DefaultPair,
+    /// The certificate directory.
+    Directory,
+    /// A subscription.
+    Subscription,
+}
+
+impl CertSource {
+    /// A word for logs and stats.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SelfSigned => "self-signed",
+            Self::DefaultPair => "default",
+            Self::Directory => "directory",
+            Self::Subscription => "subscription",
+        }
+    }
+}
+
+/// Authorities that may have issued a client's certificate.
+#[derive(Clone, Debug)]
+pub struct ClientCa {
+    /// The authorities.
+    pub roots: Arc<RootCertStore>,
+    /// What becomes of a client without a certificate.
+    pub auth: ClientAuth,
+}
+
+/// Whether a client must present a certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClientAuth {
+    /// Asked for, not insisted on.
+    Requested,
+    /// No handshake without one: `sni_ca` began with `!` (subscription.md, 7).
+    Required,
+}
+
+/// Which certificate: equal for the same leaf, whatever name or file it came by.
+///
+/// Holds its certificate, so it can be asked what it covers long after a swap.
+#[derive(Clone, Debug)]
+pub struct CertId(pub(super) Arc<CertEntry>);
+
+impl CertId {
+    /// The certificate itself.
+    #[must_use]
+    pub fn entry(&self) -> &CertEntry {
+        &self.0
+    }
+}
+
+impl PartialEq for CertId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.fingerprint == other.0.fingerprint
+    }
+}
+
+impl Eq for CertId {}
+
+/// One served certificate, for stats.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CertInfo {
+    /// The name it is served under; `None` is the default.
+    pub name: Option<String>,
+    /// Who gave it.
+    pub source: CertSource,
+    /// Names inside it.
+    pub sans: Vec<String>,
+    /// Last second it is valid, Unix time.
+    pub not_after: i64,
+    /// SHA-256 of the leaf, lower-case hex.
+    pub fingerprint: String,
+}
+
+pub(in crate::tls) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,104 @@
+//! The store as rustls asks it: real handshakes in memory, nothing on a wire.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+
+use super::tests::{entry, name};
+use super::{CertChange, CertEntry, CertId, CertSource, CertStore, ClientAuth, ClientCa, Layer};
+
+fn server(store: &CertStore) -> ServerConnection {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(store.clone()));
+    ServerConnection::new(Arc::new(config)).expect("a session")
+}
+
+/// A client that trusts only `trusted` and asks for `host`.
+fn client(trusted: &CertEntry, host: &str) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.certified.cert[0].clone()).expect("an anchor");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let host = ServerName::try_from(host.to_owned()).expect("a name");
+    ClientConnection::new(Arc::new(config), host).expect("a session")
+}
+
+/// The leaf the client accepted, or `None` if either side gave up.
+fn shake_hands(
+    mut client: ClientConnection,
+    mut server: ServerConnection,
+) -> Option<CertificateDer<'static>> {
+    let mut wire = Vec::new();
+    while client.is_handshaking() || server.is_handshaking() {
+        wire.clear();
+        client.write_tls(&mut wire).ok()?;
+        feed(&wire, |rest| server.read_tls(rest))?;
+        server.process_new_packets().ok()?;
+        wire.clear();
+        server.write_tls(&mut wire).ok()?;
+        feed(&wire, |rest| client.read_tls(rest))?;
+        client.process_new_packets().ok()?;
+    }
+    client.peer_certificates().map(|chain| chain[0].clone())
+}
+
+fn feed(wire: &[u8], mut read: impl FnMut(&mut &[u8]) -> std::io::Result<usize>) -> Option<()> {
+    let mut rest = wire;
+    while !rest.is_empty() {
+        read(&mut rest).ok()?;
+    }
+    Some(())
+}
+
+#[test]
+fn a_handshake_gets_the_certificate_of_its_server_name_and_the_next_one_its_successor() {
+    let default = entry(&["default.example"], CertSource::DefaultPair);
+    let old = entry(&["shop.example"], CertSource::Subscription);
+    let new = entry(&["shop.example"], CertSource::Subscription);
+    let store = CertStore::empty();
+    let put = |entry: &Arc<CertEntry>| {
+        CertChange::Put(Layer::Subscribed, name("shop.example"), Arc::clone(entry))
+    };
+    store.publish([CertChange::Default(Arc::clone(&default)), put(&old)]);
+    let under_way = server(&store);
+    let leaf = |entry: &CertEntry| Some(entry.certified.cert[0].clone());
+    assert_eq!(shake_hands(client(&old, "shop.example"), server(&store)), leaf(&old));
+    assert_eq!(shake_hands(client(&default, "default.example"), server(&store)), leaf(&default));
+    assert_eq!(shake_hands(client(&old, "other.example"), server(&store)), None);
+
+    store.publish([put(&new)]);
+    assert_eq!(shake_hands(client(&new, "shop.example"), under_way), leaf(&new));
+}
+
+/// Serving without asking would open what the subscription wanted closed.
+#[test]
+fn a_certificate_that_demands_client_authentication_is_not_served_without_it() {
+    let plain = entry(&["mtls.example"], CertSource::Subscription);
+    let with = |auth| {
+        let client_ca = Some(ClientCa { roots: Arc::new(RootCertStore::empty()), auth });
+        let certified = Arc::clone(&plain.certified);
+        let names = plain.names.clone();
+        Arc::new(CertEntry { certified, names, client_ca, ..*plain })
+    };
+    for (auth, is_served) in [(ClientAuth::Requested, true), (ClientAuth::Required, false)] {
+        let store = CertStore::empty();
+        let entry = with(auth);
+        let change = CertChange::Put(Layer::Subscribed, name("mtls.example"), Arc::clone(&entry));
+        store.publish([change]);
+        let leaf = shake_hands(client(&plain, "mtls.example"), server(&store));
+        assert_eq!(leaf.is_some(), is_served, "{auth:?}");
+        let refused = store.counters().client_auth_refused.load(Ordering::Relaxed);
+        assert_eq!(refused, u64::from(!is_served));
+        assert_eq!(store.cert_id_for(Some("mtls.example")), Some(CertId(entry)));
+    }
+}

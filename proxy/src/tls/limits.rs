@@ -1,0 +1,34 @@
+//! Every bound of the certificate store and of its loader.
+
+/// Longest server name looked up, in bytes: a DNS name with its dots (RFC 1035, 2.3.4).
+pub const SERVED_NAME_BYTES_MAX: usize = 253;
+/// Longest certificate, key or CA file read, in bytes.
+pub const CERT_FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Certificates in one chain.
+pub const CHAIN_CERTS_MAX: usize = 16;
+/// Authorities in one client CA bundle.
+pub const CLIENT_CAS_MAX: usize = 512;
+/// Names served from subscriptions; a request for one more is refused.
+pub const SUBSCRIBED_NAMES_MAX: usize = 262_144;
+/// Names served from the certificate directory.
+pub const DIRECTORY_NAMES_MAX: usize = 262_144;
+/// Requests of the subscription thread applied between two publishes.
+pub const REQUESTS_PER_PUBLISH_MAX: usize = 1024;
+/// Names whose files are looked at in one tick of the loader.
+pub const NAMES_POLLED_PER_TICK_MAX: usize = 8192;
+/// Shards of each layer of the store: one publish copies the touched shards only.
+pub const STORE_SHARDS: usize = 512;
+/// How long the loader sleeps at most before it looks at its stop flag, in milliseconds.
+pub const LOADER_WAIT_MS_MAX: u64 = 200;
+/// Log lines of the loader at once; what a storm has beyond them becomes a number.
+pub const LOADER_LINES_BURST: u32 = 50;
+/// Log lines of the loader per second, once the burst is used up.
+pub const LOADER_LINES_PER_S: u32 = 10;
+/// A file changed more recently than this is read again at the next tick: two writes inside one
+/// tick of the file system's clock leave the same time stamp. In seconds.
+pub const SETTLED_AFTER_S: u64 = 2;
+
+const _: () = {
+    assert!(STORE_SHARDS.is_power_of_two());
+    assert!(REQUESTS_PER_PUBLISH_MAX <= SUBSCRIBED_NAMES_MAX);
+};

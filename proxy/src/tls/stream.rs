@@ -1,0 +1,243 @@
+//! A TLS session pumped over completion I/O.
+//!
+//! rustls is driven as the state machine it is: ciphertext is read into a pooled buffer, fed in, and
+//! plaintext copied out; plaintext is fed in and all records of a turn leave in one send. Nothing is
+//! held while a connection is idle but the session itself and the smallest read buffer.
+
+use std::{
+    cell::RefCell,
+    io::{self, BufRead, Write},
+    rc::Rc,
+};
+
+use router_core::{
+    buffer::{self, Use},
+    deadline::Watch,
+    io::{ReadHalf, WriteHalf},
+};
+use rustls::ServerConnection;
+
+/// One session, shared by its two halves.
+pub type Session = Rc<RefCell<ServerConnection>>;
+
+/// Plaintext from the client.
+pub struct TlsReadHalf {
+    read: ReadHalf,
+    session: Session,
+    /// Received and not yet fed: a session holds little plaintext, so it is fed as it is emptied.
+    ciphertext: Option<Ciphertext>,
+    /// Size of the next read: small while idle, large once the client fills it.
+    size: Use,
+}
+
+/// A buffer of received ciphertext, fed up to `fed`.
+struct Ciphertext {
+    bytes: Vec<u8>,
+    fed: usize,
+    size: Use,
+}
+
+/// Plaintext to the client.
+pub struct TlsWriteHalf {
+    write: WriteHalf,
+    session: Session,
+}
+
+/// Puts an established session between the halves of a socket and its user.
+pub fn wrap(
+    read: ReadHalf,
+    write: WriteHalf,
+    session: ServerConnection,
+) -> (TlsReadHalf, TlsWriteHalf) {
+    let session = Rc::new(RefCell::new(session));
+    (
+        TlsReadHalf { read, session: session.clone(), ciphertext: None, size: Use::Head },
+        TlsWriteHalf { write, session },
+    )
+}
+
+impl TlsReadHalf {
+    /// Appends up to `most` bytes of plaintext; `Ok(0)` as in [`ReadHalf::read`].
+    pub async fn read(&mut self, mut buffer: Vec<u8>, most: usize) -> (io::Result<usize>, Vec<u8>) {
+        let room = (buffer.capacity() - buffer.len()).min(most);
+        loop {
+            match self.take_plaintext(&mut buffer, room) {
+                Ok(Some(bytes)) => return (Ok(bytes), buffer),
+                Ok(None) => {}
+                Err(error) => return (Err(error), buffer),
+            }
+            match self.receive().await {
+                Ok(0) => return (Ok(0), buffer),
+                Ok(_) => {}
+                Err(error) => return (Err(error), buffer),
+            }
+        }
+    }
+
+    /// Decrypts what was received until `room` is full: `Some(0)` at the end of the session, `None` if
+    /// more ciphertext is needed first.
+    fn take_plaintext(&mut self, buffer: &mut Vec<u8>, room: usize) -> io::Result<Option<usize>> {
+        let mut session = self.session.borrow_mut();
+        let mut copied = 0;
+        loop {
+            match copy_plaintext(&mut session, buffer, room - copied)? {
+                Copied::End => return Ok(Some(copied)),
+                Copied::Bytes(bytes) => copied += bytes,
+            }
+            let Some(pending) = self.ciphertext.as_mut().filter(|_| copied < room) else {
+                return Ok((copied > 0).then_some(copied));
+            };
+            let mut rest = &pending.bytes[pending.fed..];
+            let before = rest.len();
+            feed_once(&mut session, &mut rest)?;
+            pending.fed += before - rest.len();
+            if rest.is_empty() {
+                let Ciphertext { bytes, size, .. } = self.ciphertext.take().expect("just fed");
+                buffer::give(size, bytes);
+            }
+        }
+    }
+
+    /// Reads ciphertext once.
+    async fn receive(&mut self) -> io::Result<usize> {
+        let size = self.size;
+        let (result, bytes) = self.read.read(buffer::take(size), usize::MAX).await;
+        match result {
+            Ok(received) if received > 0 => {
+                self.size = if received == bytes.capacity() { Use::Body } else { Use::Head };
+                self.ciphertext = Some(Ciphertext { bytes, fed: 0, size });
+                Ok(received)
+            }
+            ended => {
+                buffer::give(size, bytes);
+                ended
+            }
+        }
+    }
+
+    /// The deadlines of this connection.
+    pub fn watch(&self) -> &Watch {
+        self.read.watch()
+    }
+}
+
+/// What a session had to give.
+enum Copied {
+    /// This many bytes; zero if it needs ciphertext.
+    Bytes(usize),
+    /// The client ended the session.
+    End,
+}
+
+fn copy_plaintext(
+    session: &mut ServerConnection,
+    buffer: &mut Vec<u8>,
+    room: usize,
+) -> io::Result<Copied> {
+    let mut copied = 0;
+    while copied < room {
+        let mut reader = session.reader();
+        let bytes = match reader.fill_buf() {
+            Ok([]) => return Ok(Copied::End),
+            Ok(plaintext) => {
+                let bytes = plaintext.len().min(room - copied);
+                buffer.extend_from_slice(&plaintext[..bytes]);
+                bytes
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        };
+        reader.consume(bytes);
+        copied += bytes;
+    }
+    Ok(Copied::Bytes(copied))
+}
+
+/// Feeds all of `ciphertext` to a session that shakes hands.
+///
+/// # Errors
+/// `InvalidData` if the client broke the protocol; the session then holds an alert to send.
+pub fn feed(session: &mut ServerConnection, mut ciphertext: &[u8]) -> io::Result<()> {
+    while !ciphertext.is_empty() {
+        feed_once(session, &mut ciphertext)?;
+    }
+    Ok(())
+}
+
+/// Feeds as much of `ciphertext` as the session takes at once.
+fn feed_once(session: &mut ServerConnection, ciphertext: &mut &[u8]) -> io::Result<()> {
+    if session.read_tls(ciphertext)? == 0 {
+        // Nothing is accepted after the client's close alert.
+        *ciphertext = &[];
+    }
+    session
+        .process_new_packets()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(())
+}
+
+impl TlsWriteHalf {
+    /// Sends all of `buffer` from `start` on, as one send per 64 KiB.
+    pub async fn write_all(&mut self, buffer: Vec<u8>, start: usize) -> (io::Result<()>, Vec<u8>) {
+        let mut sent = start;
+        while sent < buffer.len() {
+            let mut records = buffer::take(Use::Body);
+            let accepted = encrypt(&mut self.session.borrow_mut(), &buffer[sent..], &mut records);
+            let outcome = match accepted {
+                Ok(bytes) => {
+                    sent += bytes;
+                    let (result, spent) = self.write.write_all(records, 0).await;
+                    records = spent;
+                    result
+                }
+                Err(error) => Err(error),
+            };
+            buffer::give(Use::Body, records);
+            if let Err(error) = outcome {
+                return (Err(error), buffer);
+            }
+        }
+        (Ok(()), buffer)
+    }
+
+    /// Sends the close alert and ends the sending side.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        let mut records = buffer::take(Use::Head);
+        {
+            let mut session = self.session.borrow_mut();
+            session.send_close_notify();
+            flush_records(&mut session, &mut records)?;
+        }
+        let (result, records) = self.write.write_all(records, 0).await;
+        buffer::give(Use::Head, records);
+        result?;
+        self.write.shutdown().await
+    }
+
+    /// The deadlines of this connection.
+    pub fn watch(&self) -> &Watch {
+        self.write.watch()
+    }
+}
+
+/// Encrypts as much of `plaintext` as the session takes in one turn.
+fn encrypt(
+    session: &mut ServerConnection,
+    plaintext: &[u8],
+    records: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let accepted = session.writer().write(plaintext)?;
+    flush_records(session, records)?;
+    if accepted == 0 && records.is_empty() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    Ok(accepted)
+}
+
+/// Moves all pending records into `records`.
+pub fn flush_records(session: &mut ServerConnection, records: &mut Vec<u8>) -> io::Result<()> {
+    while session.wants_write() {
+        session.write_tls(records)?;
+    }
+    Ok(())
+}
