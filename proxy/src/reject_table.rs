@@ -162,8 +162,8 @@ was well-formed and had no body. Letters such as `CH` are those of the access lo
 ## Requests: heads
 
 `reason` is the label of `suzerain_head_rejects_total`; the access log says `CH`. The two `path_`
-rows hold for requests to uwsgi nodes, whose PATH_INFO is decoded; they are not counted by reason.
-A path for an HTTP node goes through as it came.
+rows hold for requests to uwsgi nodes, whose PATH_INFO is decoded; they are requests like any other in
+`suzerain_requests_total`. A path for an HTTP node goes through as it came.
 ";
 
 const BODIES: &str = "
@@ -172,7 +172,7 @@ const BODIES: &str = "
 Met while the body is under way. The client gets the status if no byte of a response was sent yet;
 otherwise the connection is cut. The access log says `CQ` and
 `suzerain_exchange_ends_total{side=\"client\",phase=\"request_body\"}` counts them together with
-clients that left; the reason is told to the client and has no counter of its own.
+clients that left; `suzerain_head_rejects_total` counts them by reason.
 ";
 
 const RESPONSES: &str = "

@@ -2,11 +2,10 @@
 
 use std::{
     io,
-    path::Path,
     time::{Duration, Instant},
 };
 
-use router_core::{address::ListenAddr, drain::DrainPhase};
+use router_core::drain::DrainPhase;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1},
     iterator::Signals,
@@ -72,11 +71,7 @@ impl EndSignals {
         if let Some(admin) = running.admin {
             admin.stop();
         }
-        for address in running.ready.http.iter().chain(&running.ready.https) {
-            if let ListenAddr::Unix(path) = address {
-                remove(path);
-            }
-        }
+        drop(running.socket_files);
     }
 }
 
@@ -89,10 +84,4 @@ fn ends(signal: i32, running: &Running) -> bool {
         _ => return true,
     }
     false
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        tracing::debug!("socket {} stays behind: {error}", path.display());
-    }
 }

@@ -14,6 +14,7 @@ use router_core::{
     listener::{Bound, ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
+    socket_file::SocketFile,
     subscriber::{
         Subscriber, SubscriberConfig, SubscriberError, SubscriberHandle, SubscriptionCounters,
     },
@@ -88,6 +89,8 @@ pub struct Running {
     pub admin: Option<AdminHandle>,
     /// What is bound where.
     pub ready: Ready,
+    /// Files of the unix listeners; they go at the end.
+    pub socket_files: Vec<SocketFile>,
 }
 
 /// Starts everything.
@@ -137,7 +140,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let fleet = Fleet { settings, driver, shared, table: &table, metrics: &metrics, log: &log };
     let workers = fleet.start(&mut sockets, &drain)?;
     let state = RouterState {
-        process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.name()),
+        process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
         listeners: RouterState::listening(&ready.http, &ready.https),
         subscribe: ready.subscribe.clone(),
         dotsplit: settings.dotsplit,
@@ -149,23 +152,26 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         drain: drain.clone(),
     };
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
-    Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready })
+    let socket_files = sockets.files;
+    Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready, socket_files })
 }
 
 /// Listening sockets by worker.
 struct Sockets {
     bound: Vec<(ListenAddr, Scheme)>,
+    files: Vec<SocketFile>,
     by_worker: Vec<Vec<(WorkerSocket, Role)>>,
 }
 
 impl Sockets {
     fn bind(settings: &Settings) -> Result<Self, ListenError> {
-        let mut sockets = Self { bound: Vec::new(), by_worker: Vec::new() };
+        let mut sockets = Self { bound: Vec::new(), files: Vec::new(), by_worker: Vec::new() };
         sockets.by_worker.resize_with(settings.workers, Vec::new);
         let plain = settings.http.iter().map(|address| (address, Scheme::Http));
         let tls = settings.https.iter().map(|address| (address, Scheme::Https));
         for (address, scheme) in plain.chain(tls) {
-            let bound = Bound::bind(address, settings.workers)?;
+            let mut bound = Bound::bind(address, settings.workers)?;
+            sockets.files.extend(bound.take_file());
             let port = bound.address.ip().map(|ip| ip.port());
             sockets.bound.push((bound.address.clone(), scheme));
             for (mine, socket) in sockets.by_worker.iter_mut().zip(bound.into_worker_sockets()) {
@@ -271,6 +277,7 @@ fn cert_config(settings: &Settings) -> CertLoaderConfig {
         default: settings.default_cert.clone(),
         dir: settings.cert_dir.clone(),
         roots: settings.cert_root.clone(),
+        is_served: !settings.https.is_empty(),
         ..CertLoaderConfig::default()
     }
 }

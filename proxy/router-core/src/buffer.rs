@@ -12,7 +12,7 @@ pub const HEAD_BYTES: usize = 1024;
 /// Capacity of a buffer that a response head, and with it the start of a body, is read into.
 pub const REPLY_BYTES: usize = 16 * 1024;
 /// Capacity of a buffer that a body is pumped through.
-pub const BODY_BYTES: usize = 128 * 1024;
+pub const BODY_BYTES: usize = 64 * 1024;
 
 /// Buffers of each size kept for reuse; more are freed.
 const KEPT_MAX: [usize; 3] = [2048, 256, 32];

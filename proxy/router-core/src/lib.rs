@@ -22,6 +22,7 @@ pub mod io;
 pub mod listener;
 pub mod metrics;
 pub mod runtime;
+pub mod socket_file;
 pub mod subscriber;
 pub mod termination;
 pub mod upstream;

@@ -9,7 +9,11 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::{address::ListenAddr, io::Listener};
+use crate::{
+    address::ListenAddr,
+    io::Listener,
+    socket_file::{SocketFile, SocketKind, clear_stale},
+};
 
 /// Connections the kernel queues for one listening socket until a worker accepts them.
 const BACKLOG: i32 = 4096;
@@ -31,6 +35,7 @@ pub struct Bound {
     /// The address with the port the kernel chose, if it was asked to.
     pub address: ListenAddr,
     sockets: Vec<Socket>,
+    file: Option<SocketFile>,
 }
 
 /// A bound socket on its way to the worker that will own it.
@@ -51,6 +56,11 @@ impl Bound {
             ListenAddr::Unix(path) => bind_unix(path.clone(), workers),
         };
         bound.map_err(|cause| ListenError { address: address.to_string(), cause })
+    }
+
+    /// Takes the file of a unix socket over; it is removed when that is dropped.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
     }
 
     /// Hands out the sockets, one per worker.
@@ -112,7 +122,7 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<Bound> {
         }
         sockets.push(socket);
     }
-    Ok(Bound { address: ListenAddr::Tcp(address), sockets })
+    Ok(Bound { address: ListenAddr::Tcp(address), sockets, file: None })
 }
 
 /// SO_REUSEPORT would let a second router of the same user share the port silently and take half of
@@ -127,7 +137,7 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
 }
 
 fn bind_unix(path: PathBuf, workers: usize) -> io::Result<Bound> {
-    remove_stale(&path)?;
+    clear_stale(&path, SocketKind::Stream)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(&path)?)?;
     socket.listen(BACKLOG)?;
@@ -136,23 +146,8 @@ fn bind_unix(path: PathBuf, workers: usize) -> io::Result<Bound> {
         sockets.push(socket.try_clone()?);
     }
     sockets.push(socket);
-    Ok(Bound { address: ListenAddr::Unix(path), sockets })
-}
-
-/// Removes the socket file of a process that is gone; one that still answers is in use.
-fn remove_stale(path: &std::path::Path) -> io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(found) if !found.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is no socket"))
-        }
-        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
-            Err(io::ErrorKind::AddrInUse.into())
-        }
-        Ok(_) => std::fs::remove_file(path),
-    }
+    let file = Some(SocketFile::bound_at(&path)?);
+    Ok(Bound { address: ListenAddr::Unix(path), sockets, file })
 }
 
 #[cfg(test)]

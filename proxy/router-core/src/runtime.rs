@@ -62,6 +62,16 @@ impl Driver {
         }
     }
 
+    /// The value of the driver's metric label, stable for dashboards.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::UringDefer => "uring-defer",
+            Self::UringCoop => "uring-coop",
+            Self::UringPlain => "uring",
+            Self::Epoll => "epoll",
+        }
+    }
+
     fn ring(self) -> io_uring::Builder {
         let mut builder = io_uring::IoUring::builder();
         builder.setup_cqsize(RING_ENTRIES * 4).setup_clamp();

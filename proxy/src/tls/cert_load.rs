@@ -51,11 +51,19 @@ pub struct CertLoaderConfig {
     pub roots: Vec<PathBuf>,
     /// How often files are looked at; 1 s unless said otherwise.
     pub poll: Duration,
+    /// Whether any listener serves certificates.
+    pub is_served: bool,
 }
 
 impl Default for CertLoaderConfig {
     fn default() -> Self {
-        Self { default: None, dir: None, roots: Vec::new(), poll: Duration::from_secs(1) }
+        Self {
+            default: None,
+            dir: None,
+            roots: Vec::new(),
+            poll: Duration::from_secs(1),
+            is_served: true,
+        }
     }
 }
 
@@ -205,7 +213,10 @@ impl CertLoader {
         let pair = PairBytes { crt: made.crt_pem.into(), key: made.key_pem.into(), ca: None };
         let entry = parse_pair(&pair, CertSource::SelfSigned, &self.provider)
             .map_err(|error| broken(&error))?;
-        tracing::info!(names = ?SELF_SIGNED_NAMES, "default certificate is self-signed");
+        // Worth a line only where somebody can see the certificate.
+        if self.config.is_served {
+            tracing::info!(names = ?SELF_SIGNED_NAMES, "default certificate is self-signed");
+        }
         Ok(CertChange::Default(Arc::new(entry)))
     }
 

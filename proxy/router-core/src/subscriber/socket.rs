@@ -10,15 +10,16 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::limits::RECEIVE_BUFFER_BYTES;
 use crate::address::ListenAddr;
+use crate::socket_file::{SocketFile, SocketKind, clear_stale};
 
 /// Mode of a unix socket whose datagrams prove themselves.
 const MODE_SIGNED: u32 = 0o666;
@@ -47,8 +48,8 @@ pub(super) struct DatagramSocket {
 #[derive(Debug)]
 pub(super) enum Kind {
     Udp(SocketAddr),
-    /// The path with the device and inode bound there, to remove no one else's socket.
-    Unix(PathBuf, (u64, u64)),
+    /// The file goes with its socket.
+    Unix(SocketFile),
 }
 
 impl DatagramSocket {
@@ -67,7 +68,7 @@ impl DatagramSocket {
     pub(super) fn local_addr(&self) -> ListenAddr {
         match &self.kind {
             Kind::Udp(addr) => ListenAddr::Tcp(*addr),
-            Kind::Unix(path, _) => ListenAddr::Unix(path.clone()),
+            Kind::Unix(file) => ListenAddr::Unix(file.path().to_owned()),
         }
     }
 
@@ -79,17 +80,6 @@ impl DatagramSocket {
 impl AsFd for DatagramSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-/// The path goes with its socket, unless somebody else's stands there by now.
-impl Drop for DatagramSocket {
-    fn drop(&mut self) {
-        if let Kind::Unix(path, bound) = &self.kind
-            && inode(path).is_ok_and(|found| found == *bound)
-        {
-            drop(fs::remove_file(path));
-        }
     }
 }
 
@@ -105,7 +95,7 @@ fn bind_udp(addr: SocketAddr) -> io::Result<DatagramSocket> {
 }
 
 fn bind_unix(path: &Path, senders: Senders) -> io::Result<DatagramSocket> {
-    remove_stale(path)?;
+    clear_stale(path, SocketKind::Datagram)?;
     let socket = UnixDatagram::bind(path)?;
     socket.set_nonblocking(true)?;
     let mode = match senders {
@@ -113,7 +103,7 @@ fn bind_unix(path: &Path, senders: Senders) -> io::Result<DatagramSocket> {
         Senders::Group => MODE_UNSIGNED,
     };
     fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let kind = Kind::Unix(path.to_path_buf(), inode(path)?);
+    let kind = Kind::Unix(SocketFile::bound_at(path)?);
     Ok(DatagramSocket::prepared(socket.into(), kind))
 }
 
@@ -126,23 +116,4 @@ impl DatagramSocket {
         let _ = setsockopt(&fd, sockopt::RxqOvfl, &1);
         Self { fd, kind, drops_seen: 0 }
     }
-}
-
-/// Clears the path of a socket whose owner is gone. Whatever else stands there stays, and the
-/// bind fails on it.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let Ok(facts) = fs::symlink_metadata(path) else { return Ok(()) };
-    if !facts.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "path is not a socket"));
-    }
-    match UnixDatagram::unbound()?.connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process receives there")),
-    }
-}
-
-fn inode(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|facts| (facts.dev(), facts.ino()))
 }
