@@ -1,0 +1,62 @@
+//! Load tests of the built router against its peers, from outside.
+//!
+//! `compare` starts every proxy as a program of its own, sends it the same load and reads what it
+//! cost from `/proc`. The hidden `origin` is the upstream all of them share. See the README beside
+//! this crate for how to read the table.
+#![forbid(unsafe_code)]
+
+mod child;
+mod client;
+mod compare;
+mod machine;
+mod measure;
+mod origin;
+mod peers;
+mod probe;
+mod procfs;
+mod report;
+mod round;
+mod scenario;
+mod statistics;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Load tests of the built router against its peers.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:\n  \
+    cargo run --release -p loadtests -- compare --scenario keepalive --peers nginx,haproxy,uwsgi --json FILE")]
+enum Command {
+    /// Measure our router and its peers under the same load, in alternating rounds.
+    Compare(Box<compare::CompareArgs>),
+    /// The upstream of a comparison; started by it.
+    #[command(hide = true)]
+    Origin(origin::OriginArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Compare(args) => compare::run(&args),
+        Command::Origin(args) => origin::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line for whoever watches; never part of the result.
+fn progress(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A part of the result. A reader who left (`| head`) is no error.
+fn show(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,55 @@
+//! HAProxy: one thread, idle upstream connections shared by all clients, no logs.
+
+use super::{ConfigFile, Launch, Site, UpstreamAddress};
+
+/// A configuration file in the run's directory. Only for HTTP upstreams.
+pub fn launch(site: &Site) -> Launch {
+    let path = site.directory.join("haproxy.cfg");
+    // In the foreground and without a master process: nothing but the worker is measured.
+    let arguments = vec!["-db".into(), "-f".into(), path.clone().into()];
+    let upstream = match &site.upstream {
+        UpstreamAddress::Tcp(address) => address.to_string(),
+        UpstreamAddress::Unix(path) => format!("unix@{}", path.display()),
+    };
+    let text = format!(
+        "global
+    nbthread 1
+    maxconn {clients}
+    maxpipes 128
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 75s
+    timeout server 75s
+    timeout http-keep-alive 75s
+    option forwardfor
+    option splice-response
+    http-reuse always
+frontend web
+    bind {listen} backlog {backlog}
+    use_backend app if {{ req.hdr(host) -i {host} }}
+backend app
+    server app1 {upstream}
+",
+        clients = site.clients_max,
+        listen = site.listen,
+        backlog = site.backlog,
+        host = site.host,
+    );
+    Launch { arguments, file: Some(ConfigFile { path, text }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Protocol;
+    use crate::peers;
+
+    #[test]
+    fn upstream_connections_are_reused_by_all_clients() {
+        let upstream = UpstreamAddress::Tcp(([127, 0, 0, 1], 9000).into());
+        let text = launch(&peers::site(Protocol::Http, upstream)).file.unwrap().text;
+        assert!(text.contains("http-reuse always") && text.contains("app1 127.0.0.1:9000\n"));
+        assert!(text.contains("nbthread 1"));
+    }
+}

@@ -1,0 +1,100 @@
+//! One look at a started proxy before it is measured: does it really serve?
+//!
+//! A proxy that answers errors, cuts bodies or drops connections would look fast. So its first
+//! answers are compared byte by byte with the upstream's, twice on one connection where the
+//! scenario keeps connections open.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::child::Running;
+use crate::client::Reuse;
+use crate::client::response;
+use crate::origin;
+use crate::scenario::{Scenario, echo_request};
+
+/// Waits until the proxy answers the scenario's request as the upstream does.
+///
+/// # Errors
+/// The last answer's fault, when the proxy ended or does not answer rightly in time.
+pub fn until_serving(
+    proxy: &mut Running,
+    target: SocketAddr,
+    scenario: Scenario,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let until = Instant::now() + START_WAIT;
+    loop {
+        proxy.ensure_alive()?;
+        anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
+        match serves(target, scenario) {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() >= until => {
+                return Err(error.context(format!("not serving:\n{}", proxy.log_tail())));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The request as the upstream received it through the proxy.
+pub fn request_as_forwarded(target: SocketAddr) -> Result<String> {
+    let mut stream = connect(target)?;
+    let body = exchange(&mut stream, &echo_request())?.body;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+fn serves(target: SocketAddr, scenario: Scenario) -> Result<()> {
+    let expected = origin::body(scenario.load().body_bytes);
+    let mut stream = connect(target)?;
+    let exchanges = if scenario.reuse() == Reuse::KeepAlive { 2 } else { 1 };
+    for number in 1..=exchanges {
+        let answer = exchange(&mut stream, &scenario.request())?;
+        anyhow::ensure!(answer.body == expected, "the body is not the upstream's");
+        let kept = answer.persistent || exchanges == 1;
+        anyhow::ensure!(kept, "the connection was not kept after answer {number}");
+    }
+    Ok(())
+}
+
+struct Answer {
+    body: Vec<u8>,
+    persistent: bool,
+}
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
+    stream.write_all(request).context("sending a request")?;
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = stream.read(&mut buffer).context("reading an answer")?;
+        anyhow::ensure!(length > 0, "closed after {} bytes of the answer", bytes.len());
+        bytes.extend_from_slice(&buffer[..length]);
+        let head = response::head(&bytes).with_context(|| first_line(&bytes))?;
+        let Some(head) = head else { continue };
+        let length = head.head_bytes + usize::try_from(head.body_bytes).context("body length")?;
+        anyhow::ensure!(bytes.len() <= length, "more bytes than the answer's length");
+        if bytes.len() == length {
+            let body = bytes.split_off(head.head_bytes);
+            return Ok(Answer { body, persistent: head.persistent });
+        }
+    }
+}
+
+fn connect(target: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&target, ANSWER_WAIT).context("connecting")?;
+    stream.set_read_timeout(Some(ANSWER_WAIT)).context("setting the read timeout")?;
+    Ok(stream)
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    format!("answer began with {:?}", String::from_utf8_lossy(line))
+}
+
+const START_WAIT: Duration = Duration::from_secs(8);
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
