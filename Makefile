@@ -1,0 +1,55 @@
+# Everything people and CI run, by name. `make test` is the whole truth about a change.
+
+.PHONY: help test e2e deps demo bench loadtest-smoke loadtest fmt lint doc deny
+
+help:
+	@echo 'make test            install what the tests need, then run every check and test'
+	@echo 'make e2e             only the end-to-end tests, on both I/O drivers'
+	@echo 'make demo            a router and a signed demo site on loopback'
+	@echo 'make fmt             format the code'
+	@echo 'make lint            clippy as CI runs it'
+	@echo 'make doc             the API documentation'
+	@echo 'make bench           criterion benchmarks'
+	@echo 'make loadtest-smoke  a short comparison, to see that the load test works'
+	@echo 'make loadtest        the comparison with nginx, HAProxy and uWSGI'
+	@echo 'make deny            licences and advisories of the dependencies'
+
+test: deps
+	@./packaging/run-tests.sh
+
+e2e: deps
+	SUZERAIN_TEST_IO=uring cargo test --locked -p proxy --test e2e
+	SUZERAIN_TEST_IO=epoll cargo test --locked -p proxy --test e2e
+
+deps:
+	@./packaging/install-test-deps.sh
+
+demo:
+	cargo run --release --bin suzerain -- demo
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+bench:
+	cargo bench --locked -p benches
+
+loadtest-smoke: deps
+	cargo build --locked --release --bin suzerain
+	cargo run --locked --release -p loadtests -- compare --scenario keepalive \
+		--peers nginx,haproxy,uwsgi --smoke --json target/loadtest-smoke.json
+
+loadtest: deps
+	cargo build --locked --release --bin suzerain
+	cargo run --locked --release -p loadtests -- compare \
+		--scenario keepalive,new-connection,uwsgi-upstream,big \
+		--peers nginx,haproxy,uwsgi --json target/loadtest.json
+
+deny:
+	@if command -v cargo-deny >/dev/null 2>&1; then cargo deny --locked check; \
+	else echo 'cargo-deny is not installed: cargo install --locked cargo-deny'; fi

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs the programs that the end-to-end tests and the load tests drive, from Debian's (or
+# Ubuntu's) archive. Does nothing where all of them are there already. Needs root or sudo.
+set -eu
+
+missing=""
+need() { # need PROGRAM-OR-FILE PACKAGE
+	case $1 in
+	/*) [ -e "$1" ] && return ;;
+	*) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 && return ;;
+	esac
+	case " $missing " in *" $2 "*) ;; *) missing="$missing $2" ;; esac
+}
+
+need uwsgi uwsgi-core
+# A uWSGI built from PyPI has Python inside; Debian's needs its plugin.
+if ! command -v uwsgi >/dev/null 2>&1 || uwsgi --version | grep -q debian; then
+	need /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
+fi
+need nginx nginx-light
+need haproxy haproxy
+need curl curl
+need openssl openssl
+need python3 python3
+# Building the TLS library.
+need cc gcc
+need make make
+need /etc/ssl/certs/ca-certificates.crt ca-certificates
+
+if [ -z "$missing" ]; then
+	exit 0
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "the tests need:$missing (Debian's names); install them by hand" >&2
+	exit 1
+fi
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+	sudo="sudo"
+fi
+echo "installing:$missing"
+$sudo apt-get update -q
+# shellcheck disable=SC2086 # a list of packages
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

@@ -1,0 +1,20 @@
+//! The built `suzerain` driven from outside: real sockets, real uWSGI, curl and openssl.
+//!
+//! One binary holds every subject, so that the tests overlap their waiting and link once.
+//! Run one subject with `cargo test -p proxy --test e2e http1::`. `SUZERAIN_TEST_IO` picks the
+//! I/O driver (`auto`, `uring`, `epoll`); `CI=true` turns a missing tool into a failure.
+
+mod admin;
+mod announce;
+mod cli;
+mod framing_attacks;
+mod harness;
+mod http1;
+mod http1_bodies;
+mod http1_edges;
+mod subscribe_https;
+mod subscribe_lifecycle;
+mod subscribe_signed;
+mod subscribe_uwsgi;
+mod tls;
+mod upstream_failure;
