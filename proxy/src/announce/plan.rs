@@ -170,8 +170,6 @@ fn address(text: &str) -> Result<Address, AnnounceError> {
     let wrong = wrong("address", text, "IP:PORT, [IPV6]:PORT, /PATH or @ABSTRACT");
     let whole = if text.contains([':', '@']) || text.is_empty() {
         text.to_owned()
-    } else if !text.contains('/') {
-        return Err(wrong("there is neither a port nor a slash".to_owned()));
     } else {
         let path = std::path::absolute(text).map_err(|error| wrong(error.to_string()))?;
         path.to_string_lossy().into_owned()
