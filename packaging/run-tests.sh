@@ -41,7 +41,7 @@ step "tests-$first" env SUZERAIN_TEST_IO=$first \
 	cargo test --locked --workspace --no-fail-fast
 if [ "$first" = uring ]; then
 	step tests-epoll env SUZERAIN_TEST_IO=epoll \
-		cargo test --locked -p proxy --test e2e --no-fail-fast
+		cargo test --locked --workspace --test e2e --no-fail-fast
 fi
 
 # Each test binary closes with: test result: ok. 12 passed; 0 failed; 1 ignored; ...

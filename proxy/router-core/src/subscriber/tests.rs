@@ -139,7 +139,7 @@ fn a_stale_socket_is_replaced_and_neither_a_live_one_nor_a_file_is() {
     };
     let left_behind = UnixDatagram::bind(&path).expect("binds");
     let live = bind(&path).expect_err("somebody receives there");
-    assert!(live.to_string().contains("another process receives there"), "{live}");
+    assert!(live.to_string().contains("another process owns this socket"), "{live}");
     drop(left_behind);
     assert!(path.exists());
     bind(&path).expect("a stale socket is in nobody's way");
