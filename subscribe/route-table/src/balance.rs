@@ -4,6 +4,7 @@
 //! and to those eligible, and never allocates: it walks the iterator more than once instead.
 //! Orders reproduce those observed on uWSGI (subscription spec 4.6).
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ pub enum Algorithm {
     Wlrc,
     /// By the client's address.
     IpHash,
+    /// Of two nodes drawn by chance, the one with fewer requests in flight per weight. Not an
+    /// algorithm of uWSGI's.
+    P2c,
 }
 
 impl Algorithm {
@@ -32,6 +36,7 @@ impl Algorithm {
             Self::Lrc => "lrc",
             Self::Wlrc => "wlrc",
             Self::IpHash => "iphash",
+            Self::P2c => "p2c",
         }
     }
 }
@@ -40,7 +45,7 @@ impl FromStr for Algorithm {
     type Err = AlgorithmUnknown;
 
     fn from_str(word: &str) -> Result<Self, AlgorithmUnknown> {
-        [Self::Wrr, Self::Lrc, Self::Wlrc, Self::IpHash]
+        [Self::Wrr, Self::Lrc, Self::Wlrc, Self::IpHash, Self::P2c]
             .into_iter()
             .find(|algorithm| algorithm.as_str() == word)
             .ok_or(AlgorithmUnknown)
@@ -49,7 +54,7 @@ impl FromStr for Algorithm {
 
 /// A word that names no algorithm.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("algorithm is none of wrr, lrc, wlrc, iphash")]
+#[error("algorithm is none of wrr, lrc, wlrc, iphash, p2c")]
 pub struct AlgorithmUnknown;
 
 /// Weighted round robin: the node whose turn it is at `turn`.
@@ -88,13 +93,42 @@ pub(crate) fn wlrc<'n, I>(nodes: I) -> Option<&'n Arc<Node>>
 where
     I: Iterator<Item = &'n Arc<Node>>,
 {
+    nodes.min_by(|left, right| by_load_per_weight(left, right))
+}
+
+/// Two choices: draws two different nodes by `turn` and takes the less loaded per weight. Near the
+/// balance of looking at all nodes, without all workers running to the same one.
+pub(crate) fn p2c<'n, I>(nodes: I, turn: u32) -> Option<&'n Arc<Node>>
+where
+    I: Iterator<Item = &'n Arc<Node>> + Clone,
+{
+    let count = nodes.clone().count() as u64;
+    let chance = scatter(u64::from(turn));
+    let first = (chance >> 32).checked_rem(count)?;
+    let Some(second) = (chance & 0xffff_ffff).checked_rem(count - 1) else {
+        return nodes.clone().next();
+    };
+    // Shifted past the first, so that the two differ.
+    let second = second + u64::from(second >= first);
+    let at = |index: u64| nodes.clone().nth(index as usize);
+    let (first, second) = (at(first)?, at(second)?);
+    Some(if by_load_per_weight(second, first).is_lt() { second } else { first })
+}
+
+fn by_load_per_weight(left: &Node, right: &Node) -> Ordering {
     // Fractions compare by cross-multiplication: x/w < y/v exactly when x*v < y*w.
-    nodes.min_by(|left, right| {
-        let across =
-            |x: u32, y: u32| (u64::from(x) * weight(right)).cmp(&(u64::from(y) * weight(left)));
-        across(left.load.in_flight(), right.load.in_flight())
-            .then_with(|| across(left.load.requests_lately(), right.load.requests_lately()))
-    })
+    let across =
+        |x: u32, y: u32| (u64::from(x) * weight(right)).cmp(&(u64::from(y) * weight(left)));
+    across(left.load.in_flight(), right.load.in_flight())
+        .then_with(|| across(left.load.requests_lately(), right.load.requests_lately()))
+}
+
+/// Spreads neighbouring numbers over all 64 bits (the finaliser of SplitMix64).
+fn scatter(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
 }
 
 /// The node a client's address always leads to while the eligible nodes stay the same.

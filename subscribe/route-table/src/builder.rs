@@ -142,10 +142,12 @@ impl Census {
     fn add(&mut self, key: &RouteKey) {
         self.keys += 1;
         self.suffixes += usize::from(key.is_suffix());
+        self.mounts += usize::from(!key.mount().is_empty());
     }
 
     fn remove(&mut self, key: &RouteKey) {
         self.keys -= 1;
         self.suffixes -= usize::from(key.is_suffix());
+        self.mounts -= usize::from(!key.mount().is_empty());
     }
 }

@@ -14,6 +14,8 @@ pub const UNIX_NAME_BYTES_MAX: usize = 107;
 /// Nodes one request may be offered: the first and three retries (subscription spec 4.7).
 pub const TRIED_NODES_MAX: usize = 4;
 
+/// Segments of a path that a mountpoint can match; what lies deeper never steers a request.
+pub const MOUNT_SEGMENTS_MAX: usize = 8;
 /// Lookups of one host under dotsplit: the full name and four suffixes (subscription spec 4.3).
 pub const DOTSPLIT_LOOKUPS_MAX: usize = 5;
 

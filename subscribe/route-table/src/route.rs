@@ -106,6 +106,7 @@ impl Route {
             (Algorithm::Lrc, _) => balance::lrc(nodes),
             (Algorithm::Wlrc, _) => balance::wlrc(nodes),
             (Algorithm::IpHash, Some(client)) => balance::ip_hash(nodes, client),
+            (Algorithm::P2c, _) => balance::p2c(nodes, self.turn.fetch_add(1, Relaxed)),
             (Algorithm::Wrr | Algorithm::IpHash, _) => {
                 balance::wrr(nodes, self.turn.fetch_add(1, Relaxed))
             }

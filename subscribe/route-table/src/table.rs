@@ -15,6 +15,7 @@ use foldhash::quality::SeedableRandomState;
 use crate::key::CanonicalHost;
 use crate::leaf::{self, Slot};
 use crate::limits::{BRANCH_BITS, BRANCH_CHILDREN, DOTSPLIT_LOOKUPS_MAX};
+use crate::mount::MountKeys;
 use crate::route::Route;
 
 /// The number of a table: one more with every publish.
@@ -45,6 +46,8 @@ pub(crate) struct Census {
     pub keys: usize,
     /// Those that begin with a dot.
     pub suffixes: usize,
+    /// Those with a mountpoint.
+    pub mounts: usize,
 }
 
 /// A part of a table, shared between tables.
@@ -115,6 +118,35 @@ impl Table {
             Dotsplit::On if self.census.suffixes > 0 => self.lookup_suffix(name),
             _ => None,
         })
+    }
+
+    /// Whether any key has a mountpoint, so that [`Table::lookup_path`] looks at paths.
+    pub fn has_mounts(&self) -> bool {
+        self.census.mounts > 0
+    }
+
+    /// The route of a request's host and path: the longest mountpoint of `host:port`, then of
+    /// `host`, then as [`Table::lookup`] (subscription spec 4.4, where only one level is tried).
+    ///
+    /// `path` is decoded and without dot segments, as an application will see it; else one path
+    /// could be routed to one tenant's mountpoint and mean another's. Mountpoints under a `.suffix`
+    /// key are not looked up.
+    pub fn lookup_path(
+        &self,
+        host: &CanonicalHost<'_>,
+        path: &[u8],
+        dotsplit: Dotsplit,
+    ) -> Option<&Arc<Route>> {
+        if self.has_mounts() {
+            let with_port = host.port().map(|_| host.host_port());
+            for name in with_port.into_iter().chain([host.host()]) {
+                let keys = MountKeys::new(name, path);
+                if let Some(route) = keys.longest_first().find_map(|key| self.get(key)) {
+                    return Some(route);
+                }
+            }
+        }
+        self.lookup(host, dotsplit)
     }
 
     fn lookup_suffix(&self, name: &str) -> Option<&Arc<Route>> {

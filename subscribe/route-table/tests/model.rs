@@ -199,3 +199,38 @@ fn dotsplit_serves_subdomains_four_labels_down_and_not_the_apex() {
     assert!(!served("example.com"));
     assert!(!served("notexample.com"));
 }
+
+/// The longest mountpoint serves, then the host; `/shopping` is not below `/shop`.
+#[test]
+fn longest_mountpoint_serves_and_a_look_alike_does_not() {
+    let (mut writer, handle) = TableWriter::new();
+    for key in ["h.example", "h.example/shop", "h.example/shop/cart", "h.example:81/shop"] {
+        let key = RouteKey::parse(key.as_bytes()).unwrap();
+        writer.stage_put(Arc::new(Route::new(key, Vec::new(), Algorithm::Wrr)));
+    }
+    writer.publish();
+    let table = handle.snapshot();
+    let served = |host: &str, path: &str| {
+        let mut buf = HostBuf::new();
+        let host = canonical_host(host.as_bytes(), &mut buf).unwrap();
+        let route = table.lookup_path(&host, path.as_bytes(), Dotsplit::Off);
+        route.map(|route| route.key().to_string())
+    };
+    for (host, path, key) in [
+        ("h.example", "/", Some("h.example")),
+        ("h.example", "/shop", Some("h.example/shop")),
+        ("h.example", "/shop/", Some("h.example/shop")),
+        ("h.example", "/shop/other", Some("h.example/shop")),
+        ("h.example", "/shop/cart/1", Some("h.example/shop/cart")),
+        ("h.example", "/shopping", Some("h.example")),
+        ("h.example", "/Shop", Some("h.example")),
+        ("h.example:81", "/shop/cart", Some("h.example:81/shop")),
+        ("h.example:82", "/shop/cart", Some("h.example/shop/cart")),
+        ("other.example", "/shop", None),
+    ] {
+        assert_eq!(served(host, path).as_deref(), key, "{host}{path}");
+    }
+    writer.stage_remove(&RouteKey::parse(b"h.example/shop").unwrap());
+    writer.publish();
+    assert!(handle.snapshot().has_mounts());
+}

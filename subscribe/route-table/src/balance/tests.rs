@@ -101,3 +101,29 @@ fn algorithms_are_read_by_their_words() {
     }
     assert_eq!("WRR".parse::<Algorithm>(), Err(AlgorithmUnknown));
 }
+
+/// Goal: with two choices no node is left far behind nor ahead, whatever the weights.
+#[test]
+fn p2c_keeps_the_load_near_the_weights() {
+    let weights = [1, 1, 2, 4];
+    let nodes = nodes(&weights);
+    for turn in 0..8_000 {
+        p2c(nodes.iter(), turn).expect("a node").load.begin();
+    }
+    for (node, weight) in nodes.iter().zip(weights) {
+        let fair = 1_000 * weight;
+        let has = node.load.in_flight();
+        assert!(has.abs_diff(fair) <= fair / 5, "weight {weight}: {has}, fair {fair}");
+    }
+}
+
+#[test]
+fn p2c_never_takes_the_busier_of_two_and_stands_one_or_none() {
+    let two = nodes(&[1, 1]);
+    two[0].load.begin();
+    for turn in 0..64 {
+        assert_eq!(letter(p2c(two.iter(), turn)), 'B');
+    }
+    assert_eq!(letter(p2c(nodes(&[1]).iter(), 7)), 'A');
+    assert_eq!(letter(p2c(nodes(&[]).iter(), 7)), '-');
+}
