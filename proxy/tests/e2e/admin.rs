@@ -157,7 +157,7 @@ fn the_chosen_driver_is_published() {
     let [sample] = of_driver[..] else { panic!("one driver: {of_driver:?}") };
     let (_, driver) = &sample.labels[0];
     match io_driver().as_str() {
-        "uring" => assert!(driver.starts_with("io_uring"), "{driver}"),
+        "uring" => assert!(driver.starts_with("uring"), "{driver}"),
         "epoll" => assert_eq!(driver, "epoll"),
         _ => assert!(!driver.is_empty()),
     }
