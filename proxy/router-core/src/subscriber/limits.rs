@@ -1,5 +1,7 @@
 //! Every bound of the subscription thread.
 
+use std::time::Duration;
+
 use subscribe::limits::{BATCH_DATAGRAMS_MAX, DATAGRAM_BYTES_MAX};
 
 /// Subscription sockets of one router.
@@ -31,6 +33,8 @@ pub const REJECT_LINE_EVERY_MS: u64 = 60_000;
 pub const VIEW_NODES_MAX: usize = 200_000;
 /// How long a view is waited for, in milliseconds.
 pub const VIEW_WAIT_MS_MAX: u64 = 2_000;
+/// How long a storm of datagrams may put a publish off: bounds the age of the table under flood.
+pub const PUBLISH_DELAY_MAX: Duration = Duration::from_millis(2);
 
 const _: () = {
     assert!(BATCH_DATAGRAMS_MAX * SLOT_BYTES < RECEIVE_BUFFER_BYTES);

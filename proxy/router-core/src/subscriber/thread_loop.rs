@@ -8,13 +8,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
+use subscribe::limits::BATCH_DATAGRAMS_MAX;
 use subscribe::{KeyFiles as _, Now, Registry, Reject, Source, Verdict};
 
 use super::RegistryView;
 use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
 use super::key_watch::{KeyWatch, SignDirectory};
-use super::limits::POLL_MS_MAX;
+use super::limits::{POLL_MS_MAX, PUBLISH_DELAY_MAX};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
 
@@ -58,14 +59,22 @@ impl Shell {
         }
     }
 
-    /// One turn: at most one batch per readable socket, then one publish.
+    /// One turn: what the readable sockets hold, then one publish.
+    ///
+    /// Under a storm a publish costs as much as many datagrams, so full batches are followed by
+    /// further ones until [`PUBLISH_DELAY_MAX`] is spent. A lone datagram is published at once.
     pub(super) fn turn(&mut self, readable: &[usize]) {
-        let mut received = 0;
+        let began = Instant::now();
         for &index in readable {
-            received += self.receive(index);
-        }
-        if received > 0 {
-            bump(&self.counters.batches);
+            loop {
+                let received = self.receive(index);
+                if received > 0 {
+                    bump(&self.counters.batches);
+                }
+                if received < BATCH_DATAGRAMS_MAX || began.elapsed() >= PUBLISH_DELAY_MAX {
+                    break;
+                }
+            }
         }
         self.apply_key_changes();
         let now = self.now();
