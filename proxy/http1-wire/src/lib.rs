@@ -25,6 +25,7 @@ mod framing;
 mod head;
 pub mod limits;
 mod octets;
+mod preface;
 mod request;
 mod response;
 mod rewrite;
@@ -39,6 +40,7 @@ pub use error::{REJECTS, RefusedIn, RejectRow};
 pub use fields::{FieldSlots, Fields, is_forwardable};
 pub use framing::{FramingError, RequestFraming, ResponseFraming};
 pub use head::{HeadEnd, HeadError, head_end};
+pub use preface::{Preface, PrefaceEnds, PrefaceError, parse_preface};
 pub use request::{Method, RequestError, RequestHead, parse_request};
 pub use response::{ResponseError, ResponseHead, ResponseTo, parse_response};
 pub use rewrite::{

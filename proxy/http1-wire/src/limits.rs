@@ -27,6 +27,12 @@ pub const TRAILER_FIELDS_MAX: usize = 32;
 /// Longest trailer section, CRLFs included.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest PROXY version 1 line, CRLF included (its specification, 2.1).
+pub const PREFACE_V1_BYTES_MAX: usize = 107;
+/// Longest PROXY version 2 preface. Addresses take 52 bytes; the rest is room for TLVs, of which
+/// only client certificates are long.
+pub const PREFACE_V2_BYTES_MAX: usize = 4096;
+
 const _: () = {
     assert!(FIELDS_MAX <= u128::BITS as usize); // one bit per field
     assert!(METHOD_BYTES_MAX + TARGET_BYTES_MAX < HEAD_BYTES_MAX);
@@ -34,4 +40,6 @@ const _: () = {
     assert!(HOST_BYTES_MAX < TARGET_BYTES_MAX); // an absolute-form target holds an authority
     assert!(CHUNK_SIZE_DIGITS_MAX < CHUNK_LINE_BYTES_MAX);
     assert!(CHUNK_LINE_BYTES_MAX < CHUNK_EXTENSION_BYTES_MAX);
+    assert!(PREFACE_V1_BYTES_MAX < PREFACE_V2_BYTES_MAX);
+    assert!(PREFACE_V2_BYTES_MAX <= 16 + u16::MAX as usize); // what its length can say
 };
