@@ -18,6 +18,7 @@ if ! command -v uwsgi >/dev/null 2>&1 || uwsgi --version | grep -q debian; then
 	need /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
 fi
 need nginx nginx-light
+need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 need haproxy haproxy
 need curl curl
 need openssl openssl

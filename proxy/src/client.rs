@@ -1,10 +1,11 @@
 //! The client's side of a connection, plain or TLS, as two halves.
 
-use std::io;
+use std::{io, rc::Rc};
 
 use router_core::{
     deadline::Watch,
     io::{ReadHalf, WriteHalf},
+    tunnel::{Sink, Source},
 };
 
 use crate::tls::stream::{TlsReadHalf, TlsWriteHalf};
@@ -75,5 +76,28 @@ impl ClientWriter {
             Self::Plain(half) => half.watch(),
             Self::Tls(half) => half.watch(),
         }
+    }
+}
+
+impl Source for ClientReader {
+    async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        ClientReader::read(self, buffer, usize::MAX).await
+    }
+
+    fn watch_handle(&self) -> Rc<Watch> {
+        match self {
+            Self::Plain(half) => half.watch_handle(),
+            Self::Tls(half) => half.watch_handle(),
+        }
+    }
+}
+
+impl Sink for ClientWriter {
+    async fn write_all(&mut self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        ClientWriter::write_all(self, buffer, 0).await
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        self.shutdown().await
     }
 }

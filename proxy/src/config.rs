@@ -19,6 +19,7 @@ mod warning;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use route_table::{Address, Dotsplit, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
     pub https: Vec<ListenAddr>,
+    /// Who must begin every connection with a PROXY preface.
+    pub proxy_protocol: Vec<ProxySource>,
     /// Subscription sockets: UDP, or unix datagram.
     pub subscribe: Vec<ListenAddr>,
     /// How subscriptions prove themselves; `None` takes unsigned ones.
@@ -86,6 +89,15 @@ pub struct SignCheck {
     pub dir: PathBuf,
 }
 
+/// Proxies in front of the router, by where they connect from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ProxySource {
+    /// Every address of a network.
+    Net(IpNet),
+    /// Whoever connects to a unix socket of the router.
+    Unix,
+}
+
 /// A node the operator wrote down.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StaticRoute {
@@ -120,6 +132,8 @@ pub struct Timeouts {
     pub write_stall: Duration,
     /// For a whole TLS handshake.
     pub tls_handshake: Duration,
+    /// Between two bytes of a tunnel, in either direction.
+    pub tunnel: Duration,
     /// For running exchanges to finish after the signal to stop.
     pub drain: Duration,
 }
@@ -135,6 +149,7 @@ impl Default for Timeouts {
             response_idle: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
             tls_handshake: Duration::from_secs(10),
+            tunnel: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }
     }
@@ -161,6 +176,7 @@ impl Default for Settings {
         Self {
             http: Vec::new(),
             https: Vec::new(),
+            proxy_protocol: Vec::new(),
             subscribe: Vec::new(),
             sign_check: None,
             sign_tolerance: Duration::from_secs(60),

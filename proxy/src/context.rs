@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::{IpAddr, SocketAddr},
+    ops::Range,
     sync::Arc,
 };
 
@@ -12,6 +13,7 @@ use rustls::ServerConfig;
 
 use crate::{
     config::{ClientLimits, Timeouts},
+    preface::NamedSources,
     tls::cert_store::{CertId, CertStore},
 };
 
@@ -21,6 +23,8 @@ pub struct Shared {
     pub timeouts: Timeouts,
     /// Bounds on requests.
     pub limits: ClientLimits,
+    /// Who must begin a connection with a PROXY preface.
+    pub named: NamedSources,
     /// Whether parent-domain keys are looked up.
     pub dotsplit: Dotsplit,
     /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
@@ -80,8 +84,8 @@ pub struct Role {
 pub struct ConnFacts {
     /// Address and port as text, for the log.
     pub client: String,
-    /// Bytes of `client` that are the address alone.
-    ip_bytes: usize,
+    /// The part of `client` that is the address alone.
+    ip_text: Range<usize>,
     /// The client's address; none over a unix socket.
     pub ip: Option<IpAddr>,
     /// The client's port; zero over a unix socket.
@@ -99,19 +103,21 @@ pub struct ConnFacts {
 impl ConnFacts {
     /// Facts of a connection before any handshake.
     pub fn new(peer: Option<SocketAddr>, role: Role) -> Self {
-        let (client, ip_bytes, client_port) = match peer {
+        let (client, ip, client_port) = match peer {
             Some(peer) => {
                 // An IPv4 client of an IPv6 listener is known by its IPv4 address.
-                let ip = peer.ip().to_canonical().to_string();
-                let bytes = ip.len();
-                (format!("{ip}:{}", peer.port()), bytes, peer.port())
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let text = peer.to_string();
+                let ip = text.rfind(':').unwrap_or(text.len());
+                let brackets = usize::from(peer.is_ipv6());
+                (text, brackets..ip - brackets, peer.port())
             }
             // As uWSGI tells its apps about clients of a unix socket (http-router.md 3.5).
-            None => ("0.0.0.0".to_owned(), 7, 0),
+            None => ("0.0.0.0".to_owned(), 0..7, 0),
         };
         Self {
             client,
-            ip_bytes,
+            ip_text: ip,
             ip: peer.map(|peer| peer.ip().to_canonical()),
             client_port,
             scheme: role.scheme,
@@ -123,6 +129,29 @@ impl ConnFacts {
 
     /// The client's address without port or brackets.
     pub fn client_ip(&self) -> &str {
-        &self.client[..self.ip_bytes]
+        &self.client[self.ip_text.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(peer: Option<&str>) -> ConnFacts {
+        let role = Role { scheme: Scheme::Http, port: Some(80) };
+        ConnFacts::new(peer.map(|peer| peer.parse().unwrap()), role)
+    }
+
+    #[test]
+    fn a_client_is_named_with_its_port_and_without() {
+        for (peer, named, ip) in [
+            ("192.0.2.7:4711", "192.0.2.7:4711", "192.0.2.7"),
+            ("[2001:db8::7]:4711", "[2001:db8::7]:4711", "2001:db8::7"),
+            ("[::ffff:192.0.2.7]:4711", "192.0.2.7:4711", "192.0.2.7"),
+        ] {
+            let facts = facts(Some(peer));
+            assert_eq!((facts.client.as_str(), facts.client_ip()), (named, ip));
+        }
+        assert_eq!(facts(None).client_ip(), "0.0.0.0");
     }
 }

@@ -1,7 +1,7 @@
 //! What a request for a URL would get, and why not when it would get nothing.
 //!
 //! Reads snapshots and changes nothing: no turn is taken, no hit counted, no connection opened. It
-//! names the same lookups in the same order as `Table::lookup`; a test holds the two together. The
+//! names the same lookups in the same order as `Table::lookup_path`; a test holds the two together. The
 //! answer serves people (`Display`) and programs (serde).
 
 mod certificate;
@@ -12,8 +12,11 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+use http1_wire::decode_path;
 use route_table::limits::DOTSPLIT_LOOKUPS_MAX;
-use route_table::{CanonicalHost, Dotsplit, HostBuf, KeyError, Route, Table, canonical_host};
+use route_table::{
+    CanonicalHost, Dotsplit, HostBuf, KeyError, MountKeys, Route, Table, canonical_host,
+};
 use router_core::address::ListenAddr;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +115,7 @@ pub fn explain(url: &str, sources: &Sources<'_>) -> Result<Explanation, UrlError
             if parts.scheme == Scheme::Https {
                 certificate::tell(&mut told, host.host(), sources);
             }
-            tell_route(&mut told, &host, sources);
+            tell_route(&mut told, &host, parts.path, sources);
         }
         Err(error) => {
             told.status = Some(400);
@@ -147,8 +150,8 @@ fn tell_listeners(told: &mut Explanation, parts: &Parts<'_>, sources: &Sources<'
     }
 }
 
-fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, sources: &Sources<'_>) {
-    let route = look_up(&mut told.lookups, host, sources);
+fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sources: &Sources<'_>) {
+    let route = look_up(&mut told.lookups, host, path, sources);
     let Some(route) = route else {
         told.status = Some(404);
         told.problems.push("no node has subscribed to this host, nor is one configured".to_owned());
@@ -169,21 +172,29 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, sources: &Source
     }
 }
 
-/// The lookups of `Table::lookup`, written down.
+/// The lookups of `Table::lookup_path`, written down.
 fn look_up<'t>(
     lookups: &mut Vec<Lookup>,
     host: &CanonicalHost<'_>,
+    path: &str,
     sources: &Sources<'t>,
 ) -> Option<&'t Route> {
     let name = host.host();
     let with_port = host.port().is_some().then(|| host.host_port());
+    let mut decoded = Vec::new();
+    if sources.table.has_mounts() && decode_path(path.as_bytes(), &mut decoded).is_err() {
+        decoded.clear();
+    }
+    let mounts: Vec<_> =
+        with_port.into_iter().chain([name]).map(|name| MountKeys::new(name, &decoded)).collect();
+    let mounts = mounts.iter().flat_map(MountKeys::longest_first);
     let is_name = !name.starts_with('[');
     let dots = name.bytes().enumerate().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
     let suffixes = dots
         .take(DOTSPLIT_LOOKUPS_MAX - 1)
         .filter(|_| is_name && sources.dotsplit == Dotsplit::On)
         .filter_map(|at| name.get(at..));
-    with_port.into_iter().chain([name]).chain(suffixes).find_map(|key| {
+    mounts.chain(with_port).chain([name]).chain(suffixes).find_map(|key| {
         let route = sources.table.get(key);
         lookups.push(Lookup { key: key.to_owned(), found: route.is_some() });
         route.map(|route| &**route)

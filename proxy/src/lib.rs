@@ -10,6 +10,7 @@ pub mod context;
 pub mod demo;
 pub mod explain;
 pub mod http;
+pub mod preface;
 #[cfg(test)]
 mod reject_table;
 pub mod serve;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use nix::time::{ClockId, clock_gettime};
 use router_core::{
+    buffer::{self, Use},
     deadline::Half,
     io::Accepted,
     metrics::{Counter, WorkerCell},
@@ -15,6 +16,7 @@ use crate::{
     client::{ClientReader, ClientWriter},
     context::{ConnFacts, Context, Role, Scheme},
     http::session::Session,
+    preface::{self, Received},
     tls::{accept::handshake, stream::wrap},
 };
 
@@ -37,16 +39,29 @@ impl HttpService {
 impl Service for HttpService {
     type Role = Role;
 
-    async fn serve(self: Rc<Self>, accepted: Accepted, role: Role) {
+    async fn serve(self: Rc<Self>, mut accepted: Accepted, role: Role) {
+        let mut received = Vec::new();
+        if self.ctx.shared.named.contains(accepted.peer) {
+            // Boxed, so that others do not carry its state.
+            match Box::pin(receive_preface(&self.ctx, &mut accepted)).await {
+                Some(rest) => received = rest,
+                None => return,
+            }
+        }
         let conn = ConnFacts::new(accepted.peer, role);
         match role.scheme {
             Scheme::Http => {
                 let reader = ClientReader::Plain(accepted.read);
                 let writer = ClientWriter::Plain(accepted.write);
-                Session::new(self.ctx.clone(), conn, reader, writer).run().await;
+                let session = Session::new(self.ctx.clone(), conn, reader, writer);
+                let session = session.with_received(&received);
+                buffer::give(Use::Head, received);
+                session.run().await;
             }
             // Boxed, so that a plain connection does not carry the state of a handshake.
-            Scheme::Https => Box::pin(serve_tls(self.ctx.clone(), accepted, conn)).await,
+            Scheme::Https => {
+                Box::pin(serve_tls(self.ctx.clone(), accepted, received, conn)).await;
+            }
         }
     }
 
@@ -74,11 +89,29 @@ fn thread_cpu_us() -> u64 {
     })
 }
 
-async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, mut conn: ConnFacts) {
+/// Reads the preface of a named source and puts the client it names in the peer's place. Returns what
+/// came behind it, `None` if the connection is not to be served.
+async fn receive_preface(ctx: &Context, accepted: &mut Accepted) -> Option<Vec<u8>> {
+    accepted.read.watch().arm(Half::Read, ctx.shared.timeouts.head);
+    match preface::receive(&mut accepted.read).await {
+        Ok(Received { client, rest }) => {
+            accepted.read.watch().disarm(Half::Read);
+            accepted.peer = client.or(accepted.peer);
+            Some(rest)
+        }
+        Err(failure) => {
+            ctx.shard.add(failure.counter(), 1);
+            None
+        }
+    }
+}
+
+async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut conn: ConnFacts) {
     let Accepted { mut read, mut write, .. } = accepted;
     read.watch().arm(Half::Read, ctx.shared.timeouts.tls_handshake);
     write.watch().arm(Half::Write, ctx.shared.timeouts.tls_handshake);
-    let outcome = handshake(ctx.shared.tls.clone(), &mut read, &mut write).await;
+    let outcome = handshake(ctx.shared.tls.clone(), &received, &mut read, &mut write).await;
+    buffer::give(Use::Head, received);
     let Ok(session) = outcome else {
         ctx.shard.add(Counter::TlsHandshakeFailures, 1);
         return;

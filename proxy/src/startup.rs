@@ -29,6 +29,7 @@ use crate::{
     config::Settings,
     context::{Context, Role, Scheme, Shared},
     http::rejects,
+    preface::NamedSources,
     serve::HttpService,
     stats::RouterState,
     tls::{
@@ -122,6 +123,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let shared = Arc::new(Shared {
         timeouts: settings.timeouts,
         limits: settings.limits,
+        named: NamedSources::new(&settings.proxy_protocol),
         dotsplit: settings.dotsplit,
         hostname: hostname(),
         tls: tls_config(&certs)?,

@@ -239,3 +239,22 @@ async fn connect_unix(address: &SockAddr) -> io::Result<(ReadHalf, WriteHalf)> {
     let stream: std::os::unix::net::UnixStream = socket.into();
     Ok(split_unix(UnixStream::from_std(stream)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Driver, IoChoice, choose_driver, run};
+
+    #[test]
+    fn a_node_that_refuses_is_an_error_and_not_a_tunnel() {
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            run(driver, async {
+                let gone =
+                    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+                let refused = connect(&Address::Tcp(gone), Duration::from_secs(5)).await;
+                assert!(refused.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused));
+            })
+            .unwrap();
+        }
+    }
+}

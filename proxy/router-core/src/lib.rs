@@ -25,5 +25,6 @@ pub mod runtime;
 pub mod socket_file;
 pub mod subscriber;
 pub mod termination;
+pub mod tunnel;
 pub mod upstream;
 pub mod worker;

@@ -37,6 +37,8 @@ pub enum Phase {
     ResponseHead,
     /// The response body was on its way to the client.
     ResponseBody,
+    /// Opaque bytes went both ways after a protocol switch.
+    Tunnel,
 }
 
 /// The first cause of an exchange's end.
@@ -74,6 +76,7 @@ impl Termination {
             Phase::RequestBody => b'Q',
             Phase::ResponseHead => b'W',
             Phase::ResponseBody => b'D',
+            Phase::Tunnel => b'T',
         };
         [side, phase]
     }

@@ -38,13 +38,11 @@ pub struct Upstream {
     pub reuse: Reuse,
 }
 
-/// How careful a checkout must be.
+/// Which connections a checkout may give.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Checkout {
-    /// A stale connection is found out by the retry rule.
-    Trusting,
-    /// The request could not be sent twice, so the connection is looked at first.
-    Checked,
+    /// An idle one if there is any.
+    Any,
     /// Only a new connection will do.
     Fresh,
 }
@@ -61,7 +59,7 @@ pub async fn checkout(
     limit: Duration,
 ) -> io::Result<Upstream> {
     if how != Checkout::Fresh {
-        let found = pool.borrow_mut().take(node.id, how, deadline::now_ms());
+        let found = pool.borrow_mut().take(node.id);
         if let Some((read, write)) = found {
             shard.add(Counter::UpstreamReused, 1);
             return Ok(Upstream { read, write, reuse: Reuse::Pooled });

@@ -14,6 +14,7 @@ pub use options::OPTIONS;
 pub enum Opt {
     Http,
     Https,
+    ProxyProtocol,
     Subscribe,
     SignCheck,
     SignTolerance,
@@ -40,6 +41,7 @@ pub enum Opt {
     TimeoutResponseIdle,
     TimeoutWriteStall,
     TimeoutTlsHandshake,
+    TimeoutTunnel,
     TimeoutDrain,
 }
 

@@ -81,6 +81,7 @@ impl Draft {
         match opt {
             Opt::Http => settings.http.push(values::listener(text)?),
             Opt::Https => settings.https.push(values::listener(text)?),
+            Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
             Opt::SignTolerance => settings.sign_tolerance = tolerance(text)?,
@@ -120,6 +121,7 @@ impl Draft {
             Opt::TimeoutResponseIdle => &mut timeouts.response_idle,
             Opt::TimeoutWriteStall => &mut timeouts.write_stall,
             Opt::TimeoutTlsHandshake => &mut timeouts.tls_handshake,
+            Opt::TimeoutTunnel => &mut timeouts.tunnel,
             _ => &mut timeouts.drain,
         }
     }

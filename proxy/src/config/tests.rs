@@ -218,6 +218,12 @@ fn values_out_of_bounds_are_told_with_what_is_allowed() {
             "--upstream-allow \"10.0.0.1/8\": bits are set beyond the prefix; did you mean 10.0.0.0/8?",
         ),
         (Opt::UpstreamAllow, "lan", "--upstream-allow \"lan\": neither a network"),
+        (
+            Opt::ProxyProtocol,
+            "10.0.0.1/8",
+            "--proxy-protocol \"10.0.0.1/8\": bits are set beyond the prefix; did you mean 10.0.0.0/8?",
+        ),
+        (Opt::ProxyProtocol, "lb.test", "--proxy-protocol \"lb.test\": neither a network"),
         (Opt::Route, "a.b", "--route \"a.b\": there is no = between key and address"),
         (
             Opt::Route,
@@ -291,6 +297,20 @@ fn sha1_is_taken_with_a_warning() {
     ];
     let settings = load_strings(None, &flags).expect("right settings");
     assert_eq!(settings.warnings(), [Warning::Sha1]);
+}
+
+#[test]
+fn believing_everybody_is_taken_with_a_warning() {
+    let flags = |text| [(Opt::Http, "127.0.0.1:0"), (Opt::ProxyProtocol, text)];
+    for text in ["0.0.0.0/0", "::/0"] {
+        let settings = load_strings(None, &flags(text)).expect("right settings");
+        let net = text.parse().expect("a network");
+        assert!(settings.warnings().contains(&Warning::OpenProxyProtocol(net)));
+    }
+    for text in ["127.0.0.1", "10.0.0.0/8", "fd00::/8", "::1", "unix"] {
+        let settings = load_strings(None, &flags(text)).expect("right settings");
+        assert_eq!(settings.warnings(), [Warning::NothingToRoute], "{text}");
+    }
 }
 
 #[test]

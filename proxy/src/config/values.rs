@@ -1,9 +1,11 @@
 //! What one value means. Each function takes the text as written and returns the typed value, or
 //! why the text is none; what is allowed instead is in the catalogue.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use route_table::{Address, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
@@ -11,7 +13,7 @@ use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
-use super::{SignCheck, StaticRoute, limits, units};
+use super::{ProxySource, SignCheck, StaticRoute, limits, units};
 
 /// A listen address; the directory of a socket path must exist.
 pub fn listener(text: &str) -> Result<ListenAddr, String> {
@@ -149,6 +151,19 @@ pub fn allow_rule(text: &str) -> Result<AllowRule, String> {
             Err(format!("bits are set beyond the prefix; did you mean {}?", net.trunc()))
         }
         _ => Ok(rule),
+    }
+}
+
+/// A network, a single IP, or `unix`.
+pub fn proxy_source(text: &str) -> Result<ProxySource, String> {
+    if text == "unix" {
+        return Ok(ProxySource::Unix);
+    }
+    let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net: IpNet = net.map_err(|_| "neither a network nor an IP address nor unix".to_owned())?;
+    match net.trunc() == net {
+        true => Ok(ProxySource::Net(net)),
+        false => Err(format!("bits are set beyond the prefix; did you mean {}?", net.trunc())),
     }
 }
 

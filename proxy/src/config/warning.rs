@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
 use router_core::address::ListenAddr;
 use subscribe::Digest;
 
-use super::Settings;
+use super::{ProxySource, Settings};
 
 /// One such thing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +17,8 @@ pub enum Warning {
     OpenSubscriptions(ListenAddr),
     /// Others can read stats and metrics.
     OpenAdmin(ListenAddr),
+    /// Anybody may claim to be anybody.
+    OpenProxyProtocol(IpNet),
     /// Every request will be answered with 404.
     NothingToRoute,
 }
@@ -34,6 +37,10 @@ impl fmt::Display for Warning {
             Self::OpenAdmin(addr) => {
                 write!(f, "the admin socket has no password and {addr} is not local")
             }
+            Self::OpenProxyProtocol(net) => write!(
+                f,
+                "proxy-protocol believes {net}: whoever connects can claim any client address"
+            ),
             Self::NothingToRoute => f.write_str(
                 "neither subscribe nor route is set: every request will be answered with 404",
             ),
@@ -55,6 +62,10 @@ pub fn of(settings: &Settings) -> Vec<Warning> {
     if let Some(addr) = settings.admin.iter().find(|addr| !addr.is_local()) {
         warnings.push(Warning::OpenAdmin(addr.clone()));
     }
+    warnings.extend(settings.proxy_protocol.iter().filter_map(|source| match source {
+        ProxySource::Net(net) if net.prefix_len() == 0 => Some(Warning::OpenProxyProtocol(*net)),
+        _ => None,
+    }));
     if settings.subscribe.is_empty() && settings.route.is_empty() {
         warnings.push(Warning::NothingToRoute);
     }

@@ -139,7 +139,17 @@ fn every_obstacle_is_named() {
 /// few labels and ports against a table of all kinds of keys, under both settings.
 #[test]
 fn explained_key_is_the_key_a_request_gets() {
-    let keys = ["a.example", "a.example:8080", ".example", ".b.example", "[::1]", ".7.example"];
+    let keys = [
+        "a.example",
+        "a.example:8080",
+        ".example",
+        ".b.example",
+        "[::1]",
+        ".7.example",
+        "a.example/shop",
+        "a.example/shop/cart",
+        "a.example:8080/shop",
+    ];
     let routes =
         keys.iter().zip(1..).map(|(key, id)| (*key, vec![node(id, 0, NodeOrigin::Static)]));
     let table = table(routes.collect());
@@ -156,12 +166,15 @@ fn explained_key_is_the_key_a_request_gets() {
             "other.test",
         ] {
             for port in ["", ":80", ":8080"] {
-                let told = told(&format!("http://{host}{port}/"), &table, dotsplit);
                 let sent = if port == ":80" { host.to_owned() } else { format!("{host}{port}") };
                 let mut buf = HostBuf::new();
                 let canonical = canonical_host(sent.as_bytes(), &mut buf).unwrap();
-                let got = table.lookup(&canonical, dotsplit).map(|route| route.key().to_string());
-                assert_eq!(told.key, got, "{host}{port} {dotsplit:?}");
+                for path in ["/", "/shop", "/shop/", "/shop/cart/7", "/shopping", "/x/shop"] {
+                    let told = told(&format!("http://{host}{port}{path}?q"), &table, dotsplit);
+                    let got = table.lookup_path(&canonical, path.as_bytes(), dotsplit);
+                    let got = got.map(|route| route.key().to_string());
+                    assert_eq!(told.key, got, "{host}{port}{path} {dotsplit:?}");
+                }
             }
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Parts<'u> {
     pub(super) host: &'u str,
     /// The port, the scheme's own if none is written.
     pub(super) port: u16,
+    /// What stands before the query, nothing if the URL ends with the authority.
+    pub(super) path: &'u str,
 }
 
 impl<'u> Parts<'u> {
@@ -39,7 +41,9 @@ impl<'u> Parts<'u> {
             s if s.eq_ignore_ascii_case("https") => Scheme::Https,
             _ => return Err(UrlError::Scheme),
         };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        let path = target.split(['?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(UrlError::UserInfo);
         }
@@ -50,7 +54,7 @@ impl<'u> Parts<'u> {
         let port = port.unwrap_or_else(|| port_of(scheme));
         // `a:` is a host with an empty port, which clients drop.
         let authority = authority.strip_suffix(':').unwrap_or(authority);
-        Ok(Self { scheme, authority, host, port })
+        Ok(Self { scheme, authority, host, port, path })
     }
 
     pub(super) fn scheme_port(&self) -> u16 {

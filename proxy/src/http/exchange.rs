@@ -7,7 +7,8 @@ use route_table::{Node, Proto, Tried};
 use router_core::{
     deadline,
     metrics::{Counter, Latency},
-    termination::{Phase, Side, Termination},
+    termination::{Phase, Side as FaultOf, Termination},
+    tunnel::{self, Side, TunnelBytes, TunnelEnd, TunnelLimits},
     upstream::{
         Checkout, Reuse, Upstream, checkout,
         retry::{Progress, Replay, Retry, after_failure},
@@ -85,6 +86,8 @@ pub enum Outcome {
     Answer(Refusal),
     /// Part of a response was sent, so only closing tells the client.
     Broken,
+    /// It became a tunnel, which ended.
+    Tunnelled,
 }
 
 /// Where the request body is.
@@ -153,8 +156,7 @@ impl<'a> Exchange<'a> {
             Body::Held(held) => Held::Bytes(held.bytes().len() as u64),
             Body::Here(_) | Body::Coming => Held::No,
         };
-        let mut how =
-            if plan.replay == Replay::Safe { Checkout::Trusting } else { Checkout::Checked };
+        let mut how = Checkout::Any;
         for attempt in 1.. {
             let progressed = Progressed::default();
             let node = plan.node.clone();
@@ -164,6 +166,9 @@ impl<'a> Exchange<'a> {
                 Ok(mut upstream) => {
                     let reuse = upstream.reuse;
                     match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
+                        Ok(finished) if finished.switched => {
+                            return Box::pin(self.tunnel(&node, upstream)).await;
+                        }
                         Ok(finished) => return self.finish(&node, upstream, finished),
                         Err(failure) => (failure, progressed.progress(), reuse),
                     }
@@ -175,7 +180,7 @@ impl<'a> Exchange<'a> {
             };
             match after_failure(progress, reuse, replay, attempt) {
                 Retry::Stop => return self.failed(failure, progressed.sent.get()),
-                Retry::SameNode => how = Checkout::Fresh,
+                Retry::FreshConnection => how = Checkout::Fresh,
                 Retry::NextNode => self.tried.push(node.id),
             }
             match self.judge_again(held) {
@@ -204,7 +209,7 @@ impl<'a> Exchange<'a> {
                 Ok(upstream)
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(Failure {
-                termination: Termination::new(Side::UpstreamDeadline, Phase::Connect),
+                termination: Termination::new(FaultOf::UpstreamDeadline, Phase::Connect),
                 status: 504,
                 cause: Cause::ConnectSlow,
             }),
@@ -219,8 +224,12 @@ impl<'a> Exchange<'a> {
         body: &Body<'a>,
         progressed: &Progressed,
     ) -> Result<Finished, Failure> {
-        let asked =
-            Asked { is_head: plan.is_head, version: plan.version, keep_alive: plan.keep_alive };
+        let asked = Asked {
+            is_head: plan.is_head,
+            version: plan.version,
+            keep_alive: plan.keep_alive,
+            wish: plan.wish,
+        };
         let mut request = std::mem::take(&mut plan.request);
         let received = Cell::new(0);
         let here = match body {
@@ -262,6 +271,36 @@ impl<'a> Exchange<'a> {
         result
     }
 
+    /// Passes opaque bytes on until both sides are done. The bytes the client sent ahead of the node's
+    /// agreement were kept back until now.
+    async fn tunnel(self, node: &Node, mut upstream: Upstream) -> Outcome {
+        let timeouts = &self.ctx.shared.timeouts;
+        let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
+        let moved = TunnelBytes::default();
+        let early = self.client.inbound.bytes().to_vec();
+        self.client.inbound.consume(early.len());
+        moved.from_first.set(early.len() as u64);
+        let (result, _) = upstream.write.write_all(early, 0).await;
+        let end = match result {
+            Err(_) => TunnelEnd::Second,
+            Ok(()) => {
+                let client = Side { source: self.client.reader, sink: self.client.writer };
+                let node = Side { source: &mut upstream.read, sink: &mut upstream.write };
+                tunnel::run(client, node, limits, &moved).await
+            }
+        };
+        self.record.bytes_in += moved.from_first.get();
+        self.record.bytes_out += moved.from_second.get();
+        node.load.add_bytes(moved.from_second.get(), moved.from_first.get());
+        self.record.termination = match end {
+            TunnelEnd::Complete => Termination::CLEAN,
+            TunnelEnd::Idle => Termination::new(FaultOf::ClientDeadline, Phase::Tunnel),
+            TunnelEnd::First => Termination::new(FaultOf::Client, Phase::Tunnel),
+            TunnelEnd::Second => Termination::new(FaultOf::Upstream, Phase::Tunnel),
+        };
+        Outcome::Tunnelled
+    }
+
     fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
         match judge(self.ctx, self.client.conn, self.client.inbound.head(), &self.tried, held) {
             Judged::Admitted(plan) => Ok(plan),
@@ -284,7 +323,7 @@ impl<'a> Exchange<'a> {
 
     fn failed(self, failure: Failure, sent: u64) -> Outcome {
         self.record.termination = failure.termination;
-        if matches!(failure.termination.side, Side::Upstream | Side::UpstreamDeadline) {
+        if matches!(failure.termination.side, FaultOf::Upstream | FaultOf::UpstreamDeadline) {
             self.ctx.shard.add(Counter::UpstreamFailures, 1);
         }
         if let Cause::ClientBody(error) = &failure.cause {
@@ -294,7 +333,7 @@ impl<'a> Exchange<'a> {
             return Outcome::Broken;
         }
         let detail = match failure.termination.side {
-            Side::Client | Side::ClientDeadline | Side::Router => failure.to_string(),
+            FaultOf::Client | FaultOf::ClientDeadline | FaultOf::Router => failure.to_string(),
             // What a node did wrong is for its operator's log, not for its visitors.
             _ => String::new(),
         };

@@ -23,7 +23,7 @@ pub fn write_head(
         body: framing,
         upstream_keep_alive: true,
         expect: ExpectRule::Answer,
-        upgrade: UpgradeRule::Drop,
+        upgrade: UpgradeRule::WebSocket,
     };
     write_request_head(head, &facts, out);
 }

@@ -10,7 +10,10 @@ use route_table::{CanonicalHost, Node};
 use router_core::buffer::{self, Use};
 use uwsgi_wire::{EncodeError, PacketWriter};
 
-use super::{judge::Denial, reply::Digits};
+use super::{
+    judge::{Denial, Wish},
+    reply::Digits,
+};
 use crate::context::{ConnFacts, Context, Scheme};
 
 /// Appends the packet for a uwsgi node.
@@ -101,6 +104,11 @@ fn write_header_vars(facts: &Facts<'_>, packet: &mut PacketWriter<'_>) -> Result
     packet.pair(b"HTTP_HOST", facts.host.host_port().as_bytes())?;
     if let RequestFraming::Length(bytes) = facts.framing {
         packet.pair(b"CONTENT_LENGTH", Digits::new(bytes).text())?;
+    }
+    if Wish::of(facts.head) == Wish::WebSocket {
+        // What an application needs to answer the handshake (spec http-router.md 4.3).
+        packet.pair(b"HTTP_UPGRADE", b"websocket")?;
+        packet.pair(b"HTTP_CONNECTION", b"Upgrade")?;
     }
     for (at, (name, value)) in facts.head.forwarded_fields().enumerate() {
         let same = |other: &(&str, &[u8])| other.0.eq_ignore_ascii_case(name);

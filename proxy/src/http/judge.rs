@@ -6,9 +6,12 @@
 use std::sync::Arc;
 
 use http1_wire::{
-    FieldSlots, Method, Parsed, RequestFraming, RequestHead, TargetError, Version, parse_request,
+    FieldSlots, Method, Parsed, RequestFraming, RequestHead, TargetError, Upgrade, Version,
+    decode_path, parse_request,
 };
-use route_table::{CanonicalHost, HostBuf, KeyError, Node, Proto, Tried, canonical_host};
+use route_table::{
+    CanonicalHost, Dotsplit, HostBuf, KeyError, Node, Proto, Route, Table, Tried, canonical_host,
+};
 use router_core::{
     buffer::{self, Use},
     deadline,
@@ -70,6 +73,8 @@ pub struct Plan {
     pub framing: RequestFraming,
     /// The client wants to keep the connection.
     pub keep_alive: bool,
+    /// What the client wants to speak after this.
+    pub wish: Wish,
     /// The client waits for `100 Continue` before it sends the body.
     pub expect_continue: bool,
     /// Whether the request can be sent twice while its body is untouched.
@@ -78,6 +83,26 @@ pub struct Plan {
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
     pub request: Vec<u8>,
+}
+
+/// What a client wants its connection to become.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// HTTP, as it is.
+    Http,
+    /// A WebSocket (RFC 6455), if the node agrees.
+    WebSocket,
+}
+
+impl Wish {
+    /// What `head` asks for.
+    pub fn of(head: &RequestHead<'_, '_>) -> Self {
+        match head.upgrade {
+            Some(Upgrade::WebSocket) => Self::WebSocket,
+            // Whatever else a client would like, it gets HTTP (RFC 9110 section 7.8 allows that).
+            Some(Upgrade::Other(_)) | None => Self::Http,
+        }
+    }
 }
 
 /// A body that was read completely before its node was asked.
@@ -149,7 +174,7 @@ fn admit(
     {
         return Err(Denial::Status(413));
     }
-    let node = choose(ctx, conn, host, tried)?;
+    let node = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
@@ -169,6 +194,7 @@ fn admit(
         version: head.version,
         framing: head.framing,
         keep_alive: head.keep_alive,
+        wish: Wish::of(head),
         expect_continue: head.expect_continue,
         replay: replay(head.method),
         node,
@@ -192,11 +218,12 @@ fn replay(method: Method<'_>) -> Replay {
 fn choose(
     ctx: &Context,
     conn: &ConnFacts,
+    head: &RequestHead<'_, '_>,
     host: &CanonicalHost<'_>,
     tried: &Tried,
 ) -> Result<Arc<Node>, Denial> {
     let mut reader = ctx.table.borrow_mut();
-    let Some(route) = reader.load().lookup(host, ctx.shared.dotsplit) else {
+    let Some(route) = route_of(reader.load(), head, host, ctx.shared.dotsplit) else {
         ctx.shard.add(Counter::UnknownKey, 1);
         return Err(Denial::Status(404));
     };
@@ -205,6 +232,24 @@ fn choose(
         ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
         Denial::Status(503)
     })
+}
+
+/// The route of a request: by its path too, if any key has a mountpoint. The path is taken as an
+/// application will see it; one that cannot be decoded belongs to no mountpoint.
+pub fn route_of<'t>(
+    table: &'t Table,
+    head: &RequestHead<'_, '_>,
+    host: &CanonicalHost<'_>,
+    dotsplit: Dotsplit,
+) -> Option<&'t Arc<Route>> {
+    if !table.has_mounts() {
+        return table.lookup(host, dotsplit);
+    }
+    let mut path = buffer::take(Use::Head);
+    let decoded = decode_path(head.target.path(), &mut path).is_ok();
+    let route = table.lookup_path(host, if decoded { &path } else { b"" }, dotsplit);
+    buffer::give(Use::Head, path);
+    route
 }
 
 /// A host that another certificate than this connection's stands for must be asked over a connection

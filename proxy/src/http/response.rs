@@ -1,14 +1,15 @@
 //! The way back: a node's response, judged and passed on to the client.
 
+mod body;
+
 use std::cell::Cell;
 
 use http1_wire::{
-    CHUNK_END, ChunkScanner, FieldSlots, LAST_CHUNK, Parsed, ReplyBody, ReplyFacts,
-    ResponseFraming, ResponseTo, Version, limits::HEAD_BYTES_MAX, parse_response,
-    write_chunk_size_line, write_response_head,
+    FieldSlots, Parsed, ReplyBody, ReplyFacts, ResponseFraming, ResponseHead, ResponseTo, Version,
+    limits::HEAD_BYTES_MAX, parse_response, write_response_head,
 };
 use router_core::{
-    buffer::{self, BODY_BYTES, REPLY_BYTES, Use},
+    buffer::{self, REPLY_BYTES, Use},
     deadline::Half,
     io::ReadHalf,
     termination::Phase,
@@ -17,12 +18,9 @@ use router_core::{
 
 use super::{
     failure::{Cause, Failure},
-    request_body::scan_payload,
+    judge::Wish,
 };
 use crate::{client::ClientWriter, config::Timeouts};
-
-/// Room before and after a stretch of body for the framing of one chunk.
-const CHUNK_PREFIX: &[u8] = b"00000000\r\n";
 
 /// What the client asked, as far as the response depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +31,8 @@ pub struct Asked {
     pub version: Version,
     /// The client wants to keep its connection.
     pub keep_alive: bool,
+    /// What the client wants to speak next.
+    pub wish: Wish,
 }
 
 /// What the others may know while a response is under way.
@@ -66,6 +66,14 @@ pub struct Finished {
     pub upstream_clean: bool,
     /// The client sent all of its request.
     pub request_done: bool,
+    /// Both sides speak something else from here on.
+    pub switched: bool,
+}
+
+impl Finished {
+    /// The exchange became a tunnel.
+    const SWITCHED: Self =
+        Self { client_stays: false, upstream_clean: false, request_done: true, switched: true };
 }
 
 /// The two ends of a response.
@@ -78,6 +86,18 @@ pub struct ResponsePump<'a> {
     pub timeouts: &'a Timeouts,
     /// What is known so far.
     pub progressed: &'a Progressed,
+}
+
+/// What a look at the upstream's bytes found.
+enum Found {
+    /// More bytes are needed.
+    Nothing,
+    /// An interim response is in the output; the final one has still to come.
+    Interim,
+    /// The node agreed to switch protocols; its answer is in the output.
+    Switched,
+    /// The head of the final response is in the output.
+    Final(Begun),
 }
 
 /// A response head that was understood and written into the output.
@@ -98,10 +118,20 @@ impl ResponsePump<'_> {
         let mut input = buffer::take(Use::Reply);
         output.clear();
         let begun = loop {
-            if let Some(begun) = self.judge(&mut input, asked, &mut output)? {
-                break begun;
+            match self.judge(&mut input, asked, &mut output)? {
+                Found::Final(begun) => break begun,
+                Found::Nothing => input = self.receive_head(input).await?,
+                Found::Interim => {
+                    output = self.send(output).await?;
+                    output.clear();
+                }
+                Found::Switched => {
+                    output.extend_from_slice(&input);
+                    buffer::give(Use::Reply, self.send(output).await?);
+                    buffer::give(Use::Reply, input);
+                    return Ok(Finished::SWITCHED);
+                }
             }
-            input = self.receive_head(input).await?;
         };
         input.drain(..begun.head_bytes);
         let clean = match begun.framing {
@@ -122,53 +152,75 @@ impl ResponsePump<'_> {
             client_stays: begun.client_stays,
             upstream_clean: clean && begun.upstream_keeps,
             request_done: self.progressed.request_done.get(),
+            switched: false,
         })
     }
 
-    /// Looks for a final head in `input`, dropping interim ones.
+    /// Looks for the next head in `input` and takes it out if it is not the final one.
     fn judge(
         &self,
         input: &mut Vec<u8>,
         asked: Asked,
         output: &mut Vec<u8>,
-    ) -> Result<Option<Begun>, Failure> {
+    ) -> Result<Found, Failure> {
         let malformed =
             |cause| Failure::upstream(Phase::ResponseHead, 502, Cause::UpstreamHead(cause));
         loop {
             if input.is_empty() {
-                return Ok(None);
+                return Ok(Found::Nothing);
             }
             let mut slots = FieldSlots::new();
             let to = if asked.is_head { ResponseTo::Head } else { ResponseTo::Other };
             let head = match parse_response(input, &mut slots, to).map_err(malformed)? {
-                Parsed::Partial => return Ok(None),
+                Parsed::Partial => return Ok(Found::Nothing),
                 Parsed::Complete(head) => head,
             };
-            if head.status == 101 {
-                let cause = Cause::UnaskedUpgrade;
-                return Err(Failure::upstream(Phase::ResponseHead, 502, cause));
+            if !head.is_interim() {
+                return Ok(Found::Final(self.begin(&head, asked, output)));
             }
-            if head.is_interim() {
-                let spent = head.head_bytes;
-                input.drain(..spent);
-                continue;
+            let facts = ReplyFacts {
+                client_version: asked.version,
+                body: ReplyBody::None,
+                keep_alive: asked.keep_alive,
+            };
+            let found = match head.status {
+                101 if !agrees(&head, asked) => {
+                    let cause = Cause::UnaskedUpgrade;
+                    return Err(Failure::upstream(Phase::ResponseHead, 502, cause));
+                }
+                101 => Some(Found::Switched),
+                // The client was told to continue by us, and HTTP/1.0 knows no interim responses.
+                100 => None,
+                _ if asked.version == Version::Http10 => None,
+                _ => Some(Found::Interim),
+            };
+            if found.is_some() {
+                self.progressed.status.set(head.status);
+                write_response_head(&head, &facts, output);
             }
-            self.progressed.status.set(head.status);
-            let body = ReplyBody::relayed(head.framing, asked.version);
-            let client_stays = asked.keep_alive
-                && body != ReplyBody::UntilClose
-                && self.progressed.request_done.get()
-                && !router_core::deadline::is_draining();
-            let facts =
-                ReplyFacts { client_version: asked.version, body, keep_alive: client_stays };
-            write_response_head(&head, &facts, output);
-            return Ok(Some(Begun {
-                framing: head.framing,
-                body,
-                upstream_keeps: head.keep_alive,
-                client_stays,
-                head_bytes: head.head_bytes,
-            }));
+            let spent = head.head_bytes;
+            input.drain(..spent);
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn begin(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> Begun {
+        self.progressed.status.set(head.status);
+        let body = ReplyBody::relayed(head.framing, asked.version);
+        let client_stays = asked.keep_alive
+            && body != ReplyBody::UntilClose
+            && self.progressed.request_done.get()
+            && !router_core::deadline::is_draining();
+        let facts = ReplyFacts { client_version: asked.version, body, keep_alive: client_stays };
+        write_response_head(head, &facts, output);
+        Begun {
+            framing: head.framing,
+            body,
+            upstream_keeps: head.keep_alive,
+            client_stays,
+            head_bytes: head.head_bytes,
         }
     }
 
@@ -191,150 +243,6 @@ impl ResponsePump<'_> {
         }
     }
 
-    /// Passes `left` bytes of body on, the first of them behind the head in one send. Returns whether
-    /// the upstream sent exactly that many.
-    async fn pump_length(
-        &mut self,
-        input: &[u8],
-        mut output: Vec<u8>,
-        mut left: u64,
-    ) -> Result<bool, Failure> {
-        let here = &input[..usize::try_from(left).unwrap_or(usize::MAX).min(input.len())];
-        output.extend_from_slice(here);
-        left -= here.len() as u64;
-        buffer::give(Use::Reply, self.send(output).await?);
-        if left == 0 {
-            return Ok(here.len() == input.len());
-        }
-        let mut buffer = buffer::take(Use::Body);
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(usize::MAX);
-            buffer = self.receive_body(buffer, most).await?.0;
-            left -= buffer.len() as u64;
-            buffer = self.send(buffer).await?;
-            buffer.clear();
-        }
-        buffer::give(Use::Body, buffer);
-        Ok(true)
-    }
-
-    async fn pump_chunked(
-        &mut self,
-        input: &[u8],
-        mut output: Vec<u8>,
-        body: ReplyBody,
-    ) -> Result<bool, Failure> {
-        let malformed =
-            |error| Failure::upstream(Phase::ResponseBody, 502, Cause::UpstreamBody(error));
-        let mut scanner = ChunkScanner::new();
-        let mut buffer = buffer::take(Use::Body);
-        buffer.extend_from_slice(input);
-        loop {
-            let scanned = scan_payload(&mut scanner, &buffer, |payload| {
-                if body == ReplyBody::Chunked {
-                    write_chunk_size_line(payload.len() as u64, &mut output);
-                    output.extend_from_slice(payload);
-                    output.extend_from_slice(CHUNK_END);
-                } else {
-                    output.extend_from_slice(payload);
-                }
-            })
-            .map_err(malformed)?;
-            if scanned.ended && body == ReplyBody::Chunked {
-                output.extend_from_slice(LAST_CHUNK);
-            }
-            if !output.is_empty() {
-                output = self.send(output).await?;
-                output.clear();
-            }
-            if scanned.ended {
-                let clean = scanned.consumed == buffer.len();
-                buffer::give(Use::Body, buffer);
-                buffer::give(Use::Reply, output);
-                return Ok(clean);
-            }
-            buffer.clear();
-            buffer = self.receive_body(buffer, BODY_BYTES).await?.0;
-        }
-    }
-
-    /// Passes everything on until the upstream closes.
-    async fn pump_until_close(
-        &mut self,
-        input: &[u8],
-        mut output: Vec<u8>,
-        body: ReplyBody,
-    ) -> Result<(), Failure> {
-        let chunked = body == ReplyBody::Chunked;
-        if chunked && !input.is_empty() {
-            write_chunk_size_line(input.len() as u64, &mut output);
-            output.extend_from_slice(input);
-            output.extend_from_slice(CHUNK_END);
-        } else {
-            output.extend_from_slice(input);
-        }
-        buffer::give(Use::Reply, self.send(output).await?);
-        let mut buffer = buffer::take(Use::Body);
-        loop {
-            buffer.clear();
-            if chunked {
-                buffer.extend_from_slice(CHUNK_PREFIX);
-            }
-            let received;
-            (buffer, received) =
-                self.receive_or_end(buffer, BODY_BYTES - 2 * CHUNK_PREFIX.len()).await?;
-            if received == 0 {
-                break;
-            }
-            if chunked {
-                let prefix = format_chunk_prefix(received);
-                buffer[..CHUNK_PREFIX.len()].copy_from_slice(&prefix);
-                buffer.extend_from_slice(CHUNK_END);
-            }
-            buffer = self.send(buffer).await?;
-        }
-        buffer.clear();
-        if chunked {
-            buffer.extend_from_slice(LAST_CHUNK);
-            buffer = self.send(buffer).await?;
-        }
-        buffer::give(Use::Body, buffer);
-        Ok(())
-    }
-
-    /// Receives some of the body; its end is a failure.
-    async fn receive_body(
-        &mut self,
-        buffer: Vec<u8>,
-        most: usize,
-    ) -> Result<(Vec<u8>, usize), Failure> {
-        let (buffer, received) = self.receive_or_end(buffer, most).await?;
-        if received == 0 {
-            return Err(Failure::upstream_ended(Phase::ResponseBody, self.upstream.watch()));
-        }
-        Ok((buffer, received))
-    }
-
-    /// Receives some of the body, or zero bytes at the end of the stream.
-    async fn receive_or_end(
-        &mut self,
-        buffer: Vec<u8>,
-        most: usize,
-    ) -> Result<(Vec<u8>, usize), Failure> {
-        self.upstream.watch().arm(Half::Read, self.timeouts.response_idle);
-        let (result, buffer) = self.upstream.read(buffer, most).await;
-        self.upstream.watch().disarm(Half::Read);
-        match result {
-            Ok(0) if self.upstream.watch().expired().is_some() => {}
-            Ok(received) => {
-                self.note_answer(received);
-                return Ok((buffer, received));
-            }
-            Err(_) => {}
-        }
-        Err(Failure::upstream_ended(Phase::ResponseBody, self.upstream.watch()))
-    }
-
     fn note_answer(&self, received: usize) {
         self.progressed.answered.set(self.progressed.answered.get() + received as u64);
     }
@@ -351,23 +259,8 @@ impl ResponsePump<'_> {
     }
 }
 
-/// `bytes` as eight hexadecimal digits and a line end; leading zeros are legal (RFC 9112 7.1).
-fn format_chunk_prefix(bytes: usize) -> [u8; CHUNK_PREFIX.len()] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut prefix = [0; CHUNK_PREFIX.len()];
-    prefix.copy_from_slice(CHUNK_PREFIX);
-    for (at, digit) in prefix[..8].iter_mut().enumerate() {
-        *digit = HEX[bytes >> (28 - 4 * at) & 0xf];
-    }
-    prefix
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunk_prefix_is_the_size_in_hex() {
-        assert_eq!(&format_chunk_prefix(0x1_f0a3), b"0001f0a3\r\n");
-    }
+/// Whether a 101 grants what the client asked for (RFC 6455 section 4.2.2).
+fn agrees(head: &ResponseHead<'_, '_>, asked: Asked) -> bool {
+    let granted = head.upgrade.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"));
+    granted && asked.wish == Wish::WebSocket
 }

@@ -15,7 +15,7 @@ use router_core::{
 use super::{
     exchange::{self, Client, Outcome, Record, micros},
     inbound::Inbound,
-    judge::{Held, Judged, Refusal, judge, request_host},
+    judge::{Held, Judged, Refusal, judge, request_host, route_of},
     reply::{self, Persistence, Text},
 };
 use crate::{
@@ -69,6 +69,13 @@ impl Session {
         writer: ClientWriter,
     ) -> Self {
         Self { ctx, conn, reader, writer, inbound: Inbound::new(), began: Instant::now() }
+    }
+
+    /// The same connection, after these bytes of it were received elsewhere.
+    #[must_use]
+    pub fn with_received(mut self, bytes: &[u8]) -> Self {
+        self.inbound.push_back(bytes);
+        self
     }
 
     /// Serves the connection to its end.
@@ -186,7 +193,7 @@ impl Session {
                     Outcome::Complete(finished) if finished.request_done => After::Close,
                     Outcome::Complete(_) => After::Linger,
                     Outcome::Answer(refusal) => self.refuse(&refusal, &mut record).await,
-                    Outcome::Broken => After::Abort,
+                    Outcome::Broken | Outcome::Tunnelled => After::Abort,
                 };
                 self.conclude(&record);
                 after
@@ -264,8 +271,9 @@ impl Session {
         let host =
             head.as_ref().and_then(|head| request_host(&self.ctx, &self.conn, head, &mut buf).ok());
         let mut table = self.ctx.table.borrow_mut();
-        let key = host.as_ref().zip(record.node.as_ref()).and_then(|(host, _)| {
-            let route = table.load().lookup(host, self.ctx.shared.dotsplit)?;
+        let routed = host.as_ref().zip(head.as_ref()).filter(|_| record.node.is_some());
+        let key = routed.and_then(|(host, head)| {
+            let route = route_of(table.load(), head, host, self.ctx.shared.dotsplit)?;
             Some(route.key().as_str())
         });
         self.ctx.log.write(&AccessRecord {

@@ -23,15 +23,19 @@ pub enum HandshakeError {
 
 /// Shakes hands until the session carries application data.
 ///
+/// `received` is what was read of the connection before, empty as a rule.
+///
 /// # Errors
 /// [`HandshakeError`]; the caller counts it and closes.
 pub async fn handshake(
     config: Arc<ServerConfig>,
+    received: &[u8],
     read: &mut ReadHalf,
     write: &mut WriteHalf,
 ) -> Result<ServerConnection, HandshakeError> {
     let mut session = ServerConnection::new(config)
         .map_err(|error| HandshakeError::Refused(io::Error::other(error)))?;
+    take(&mut session, received, write).await?;
     loop {
         if session.wants_write() {
             send(&mut session, write).await.map_err(|_| HandshakeError::Gone)?;
@@ -40,17 +44,25 @@ pub async fn handshake(
             return Ok(session);
         }
         let (result, bytes) = read.read(buffer::take(Use::Reply), usize::MAX).await;
-        let fed = match result {
+        let taken = match result {
             Ok(0) | Err(_) => Err(HandshakeError::Gone),
-            Ok(_) => feed(&mut session, &bytes).map_err(HandshakeError::Refused),
+            Ok(_) => take(&mut session, &bytes, write).await,
         };
         buffer::give(Use::Reply, bytes);
-        if let Err(error) = fed {
-            // The alert is a courtesy; the connection ends either way.
-            let _ = send(&mut session, write).await;
-            return Err(error);
-        }
+        taken?;
     }
+}
+
+/// Feeds what the client sent.
+async fn take(
+    session: &mut ServerConnection,
+    bytes: &[u8],
+    write: &mut WriteHalf,
+) -> Result<(), HandshakeError> {
+    let Err(error) = feed(session, bytes) else { return Ok(()) };
+    // The alert is a courtesy; the connection ends either way.
+    let _ = send(session, write).await;
+    Err(HandshakeError::Refused(error))
 }
 
 async fn send(session: &mut ServerConnection, write: &mut WriteHalf) -> io::Result<()> {

@@ -119,6 +119,11 @@ impl TlsReadHalf {
     pub fn watch(&self) -> &Watch {
         self.read.watch()
     }
+
+    /// The deadlines, for one who sets them while this half is reading.
+    pub fn watch_handle(&self) -> Rc<Watch> {
+        self.read.watch_handle()
+    }
 }
 
 /// What a session had to give.
@@ -145,6 +150,8 @@ fn copy_plaintext(
                 bytes
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // Without a close alert: what a request or a frame still lacks shows that it was cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Copied::End),
             Err(error) => return Err(error),
         };
         reader.consume(bytes);

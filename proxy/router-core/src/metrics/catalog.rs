@@ -76,6 +76,8 @@ families! {
         "Client connections open now (accepted minus closed).";
     ACCEPT_FAILURES = Counter "suzerain_accept_failures_total" []
         "Accepts that failed, mostly for lack of file descriptors.";
+    PROXY_PROTOCOL_REJECTS = Counter "suzerain_proxy_protocol_rejects_total" ["reason"]
+        "Connections of named sources closed for want of a right PROXY header, by reason.";
     TLS_HANDSHAKES = Counter "suzerain_tls_handshakes_total" []
         "TLS handshakes completed.";
     TLS_HANDSHAKE_FAILURES = Counter "suzerain_tls_handshake_failures_total" []
@@ -220,6 +222,18 @@ counters! {
     ACCEPT_FAILURES {
         /// `accept` itself failed.
         AcceptFailures
+    }
+    PROXY_PROTOCOL_REJECTS {
+        /// The connection began with something else.
+        PrefaceAbsent = "absent",
+        /// It began as a preface and became none.
+        PrefaceMalformed = "malformed",
+        /// The checksum was wrong.
+        PrefaceChecksum = "checksum",
+        /// The connection ended within the preface.
+        PrefaceCut = "cut",
+        /// It was not there in time.
+        PrefaceTimeout = "timeout",
     }
     TLS_HANDSHAKES {
         /// A handshake completed.

@@ -40,6 +40,7 @@ pub(super) fn phase_label(phase: Phase) -> &'static str {
         Phase::RequestBody => "request_body",
         Phase::ResponseHead => "response_head",
         Phase::ResponseBody => "response_body",
+        Phase::Tunnel => "tunnel",
     }
 }
 
@@ -54,13 +55,14 @@ const SIDES: [Side; 6] = [
 ];
 
 /// In the order of their discriminants, done first.
-const PHASES: [Phase; 6] = [
+const PHASES: [Phase; 7] = [
     Phase::Done,
     Phase::RequestHead,
     Phase::Connect,
     Phase::RequestBody,
     Phase::ResponseHead,
     Phase::ResponseBody,
+    Phase::Tunnel,
 ];
 
 // A variant added without its row here would count in a neighbour's cell.
@@ -76,5 +78,5 @@ const _: () = {
         i += 1;
     }
     assert!(Side::Router as usize == SIDES.len() - 1);
-    assert!(Phase::ResponseBody as usize == PHASES.len() - 1);
+    assert!(Phase::Tunnel as usize == PHASES.len() - 1);
 };

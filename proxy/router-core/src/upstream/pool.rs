@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use route_table::NodeId;
 
-use super::Checkout;
 use crate::io::{ReadHalf, WriteHalf};
 
 /// Idle connections kept for one node by one worker.
@@ -16,8 +15,6 @@ pub const IDLE_PER_NODE_MAX: usize = 256;
 pub const IDLE_MAX: usize = 4096;
 /// Age at which an idle connection is closed.
 pub const IDLE_MS_MAX: u64 = 60_000;
-/// Age from which a connection is looked at before it is used again.
-const TRUST_MS_MAX: u64 = 1_000;
 
 struct Idle {
     read: ReadHalf,
@@ -34,17 +31,14 @@ pub struct Pool {
 
 impl Pool {
     /// Takes the connection to `node` that was used last, if one is usable.
-    pub fn take(
-        &mut self,
-        node: NodeId,
-        how: Checkout,
-        now_ms: u64,
-    ) -> Option<(ReadHalf, WriteHalf)> {
+    ///
+    /// Each is looked at first, for one system call: one that the node closed cannot be used, and
+    /// bytes nobody asked for would be taken for the next client's response.
+    pub fn take(&mut self, node: NodeId) -> Option<(ReadHalf, WriteHalf)> {
         let kept = self.nodes.get_mut(&node)?;
         while let Some(idle) = kept.pop() {
             self.idle -= 1;
-            let trusted = how == Checkout::Trusting && now_ms - idle.since_ms < TRUST_MS_MAX;
-            if trusted || idle.read.is_quiet() {
+            if idle.read.is_quiet() {
                 return Some((idle.read, idle.write));
             }
         }

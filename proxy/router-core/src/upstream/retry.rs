@@ -37,7 +37,7 @@ pub enum Retry {
     /// Try a node that was not tried yet.
     NextNode,
     /// Try the same node over a new connection.
-    SameNode,
+    FreshConnection,
     /// Tell the client.
     Stop,
 }
@@ -49,7 +49,7 @@ pub fn after_failure(progress: Progress, reuse: Reuse, replay: Replay, attempts:
     }
     match (progress, reuse, replay) {
         (Progress::Unconnected, _, _) => Retry::NextNode,
-        (Progress::Sent, Reuse::Pooled, Replay::Safe) => Retry::SameNode,
+        (Progress::Sent, Reuse::Pooled, Replay::Safe) => Retry::FreshConnection,
         _ => Retry::Stop,
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn stale_pooled_connection_is_replaced_for_idempotent_methods_only() {
         let after = |replay| after_failure(Progress::Sent, Reuse::Pooled, replay, 1);
-        assert_eq!(after(Replay::Safe), Retry::SameNode);
+        assert_eq!(after(Replay::Safe), Retry::FreshConnection);
         assert_eq!(after(Replay::Unsafe), Retry::Stop);
         assert_eq!(after(Replay::Spent), Retry::Stop);
     }

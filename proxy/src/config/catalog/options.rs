@@ -29,6 +29,21 @@ pub const OPTIONS: &[OptFacts] = &[
         example: r#"["127.0.0.1:8443"]"#,
     },
     OptFacts {
+        opt: Opt::ProxyProtocol,
+        name: "proxy-protocol",
+        shape: Shape::Many,
+        section: Section::Routing,
+        value: "NET|unix",
+        default: "none: nobody may name another client",
+        allowed: "a network as 10.0.0.0/8 or fd00::/8, a single IP, or unix for connections over \
+             unix sockets",
+        about: "Sources whose connections to every HTTP and HTTPS listener begin with a PROXY \
+             header, version 1 or 2; the client it names is the client. Without one the connection \
+             is closed. From other sources the header is not understood.",
+        cost: "Whoever connects from there is believed; name only addresses of your own proxies.",
+        example: r#"["10.0.0.5", "unix"]"#,
+    },
+    OptFacts {
         opt: Opt::Route,
         name: "route",
         shape: Shape::Many,
@@ -319,6 +334,14 @@ pub const OPTIONS: &[OptFacts] = &[
         r#""10s""#,
         "For a whole TLS handshake.",
         "",
+    ),
+    timeout(
+        Opt::TimeoutTunnel,
+        "tunnel",
+        "1h",
+        r#""1h""#,
+        "For a tunnel, such as a WebSocket, in which neither side sends anything; then it is closed.",
+        "An idle tunnel holds about 2 KiB of buffers.",
     ),
     timeout(
         Opt::TimeoutDrain,

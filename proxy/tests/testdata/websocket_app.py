@@ -1,0 +1,15 @@
+"""Echoes WebSocket messages through uWSGI's own API; ours, not taken from anywhere."""
+import uwsgi
+
+
+def application(env, start_response):
+    if env.get('PATH_INFO') == '/plain':
+        start_response('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', '5')])
+        return [b'plain']
+    uwsgi.websocket_handshake(env['HTTP_SEC_WEBSOCKET_KEY'], env.get('HTTP_ORIGIN', ''))
+    try:
+        while True:
+            message = uwsgi.websocket_recv()
+            uwsgi.websocket_send(b'uwsgi heard ' + message)
+    except OSError:
+        return []
