@@ -1,6 +1,6 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps demo bench loadtest-smoke loadtest fmt lint doc deny
+.PHONY: help test e2e deps demo fuzz bench loadtest-smoke loadtest fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
@@ -9,6 +9,7 @@ help:
 	@echo 'make fmt             format the code'
 	@echo 'make lint            clippy as CI runs it'
 	@echo 'make doc             the API documentation'
+	@echo 'make fuzz SECONDS=60 each fuzz target for a minute; see fuzz/README.md'
 	@echo 'make bench           criterion benchmarks'
 	@echo 'make loadtest-smoke  a short comparison, to see that the load test works'
 	@echo 'make loadtest        the comparison with nginx, HAProxy and uWSGI'
@@ -18,8 +19,8 @@ test: deps
 	@./packaging/run-tests.sh
 
 e2e: deps
-	SUZERAIN_TEST_IO=uring cargo test --locked -p proxy --test e2e
-	SUZERAIN_TEST_IO=epoll cargo test --locked -p proxy --test e2e
+	SUZERAIN_TEST_IO=uring cargo test --locked --workspace --test e2e
+	SUZERAIN_TEST_IO=epoll cargo test --locked --workspace --test e2e
 
 deps:
 	@./packaging/install-test-deps.sh
@@ -49,6 +50,20 @@ loadtest: deps
 	cargo run --locked --release -p loadtests -- compare \
 		--scenario keepalive,new-connection,uwsgi-upstream,big \
 		--peers nginx,haproxy,uwsgi --json target/loadtest.json
+
+# Inputs that reach new code are kept in target/fuzz-corpus; fuzz/corpus is only read.
+SECONDS ?= 60
+FUZZ_TARGETS ?= $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz:
+	@command -v cargo-fuzz >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		printf '\n==> %s for %s s\n' $$target $(SECONDS); \
+		mkdir -p target/fuzz-corpus/$$target; \
+		RUSTC_BOOTSTRAP=1 CARGO_PROFILE_RELEASE_LTO=off \
+			cargo fuzz run --fuzz-dir fuzz --features libfuzzer $$target \
+			target/fuzz-corpus/$$target fuzz/corpus/$$target \
+			-- -max_total_time=$(SECONDS) -max_len=4096; \
+	done
 
 deny:
 	@if command -v cargo-deny >/dev/null 2>&1; then cargo deny --locked check; \

@@ -16,6 +16,8 @@
 pub mod announce;
 mod datagram;
 mod effect;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keyring;
 mod lease;
 pub mod limits;

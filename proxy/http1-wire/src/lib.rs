@@ -22,6 +22,8 @@ mod decimal;
 mod error;
 mod fields;
 mod framing;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 pub mod limits;
 mod octets;

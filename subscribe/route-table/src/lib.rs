@@ -18,6 +18,8 @@
 mod address;
 mod balance;
 mod builder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod key;
 mod leaf;

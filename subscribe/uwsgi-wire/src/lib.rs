@@ -19,6 +19,8 @@
 
 pub mod dict;
 pub mod encode;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 pub mod modifier;
 
