@@ -337,7 +337,8 @@ impl<'a> Exchange<'a> {
             // What a node did wrong is for its operator's log, not for its visitors.
             _ => String::new(),
         };
-        Outcome::Answer(Refusal { status: failure.status, detail, head: None })
+        let head = self.client.inbound.head();
+        Outcome::Answer(Refusal::closing(failure.status, detail, head))
     }
 }
 

@@ -19,7 +19,7 @@ use router_core::{
     upstream::retry::Replay,
 };
 
-use super::{forward_http, forward_uwsgi, rejects};
+use super::{forward_http, forward_uwsgi, rejects, reply::Text};
 use crate::context::{ConnFacts, Context};
 
 /// What a head came to.
@@ -39,6 +39,8 @@ pub struct Refusal {
     pub status: u16,
     /// What narrows it down for the reader; may be empty.
     pub detail: String,
+    /// Whether the answer carries its text, which one to HEAD never does (RFC 9110 9.3.2).
+    pub text: Text,
     /// The head, if it kept all rules: then this counts as a request.
     pub head: Option<RefusedHead>,
 }
@@ -48,16 +50,14 @@ pub struct Refusal {
 pub struct RefusedHead {
     /// Bytes of it.
     pub head_bytes: usize,
-    /// The request was HEAD.
-    pub is_head: bool,
     /// The client wants to keep the connection and no body is in the way.
     pub may_stay: bool,
 }
 
 impl Refusal {
-    /// Of a head that broke a rule.
-    pub fn malformed(status: u16, detail: String) -> Self {
-        Self { status, detail, head: None }
+    /// Without a sound head, of which `head` is what was received.
+    pub fn closing(status: u16, detail: String, head: &[u8]) -> Self {
+        Self { status, detail, text: Text::for_request(head), head: None }
     }
 }
 
@@ -123,7 +123,7 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held:
         Err(error) => {
             ctx.shard.count_head_reject(rejects::index(error.label()));
             let detail = error.to_string();
-            return Judged::Refused(Refusal::malformed(error.status(), detail));
+            return Judged::Refused(Refusal::closing(error.status(), detail, bytes));
         }
     };
     let mut host_buf = HostBuf::new();
@@ -132,7 +132,7 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held:
         Err(error) => {
             ctx.shard.count_head_reject(rejects::index(rejects::HOST_SYNTAX));
             let detail = error.to_string();
-            return Judged::Refused(Refusal::malformed(400, detail));
+            return Judged::Refused(Refusal::closing(400, detail, bytes));
         }
     };
     match admit(ctx, conn, &head, &host, tried, held) {
@@ -273,9 +273,9 @@ fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal 
     Refusal {
         status,
         detail,
+        text: if head.method == Method::Head { Text::Withheld } else { Text::Shown },
         head: Some(RefusedHead {
             head_bytes: head.head_bytes,
-            is_head: head.method == Method::Head,
             may_stay: head.keep_alive && head.framing == RequestFraming::None,
         }),
     }

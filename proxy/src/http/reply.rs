@@ -21,6 +21,13 @@ pub enum Text {
     Withheld,
 }
 
+impl Text {
+    /// What the answer to a request that begins like this carries.
+    pub fn for_request(head: &[u8]) -> Self {
+        if head.starts_with(b"HEAD ") { Self::Withheld } else { Self::Shown }
+    }
+}
+
 /// Reason phrase and explanation of a status this router answers with.
 pub const fn wording(status: u16) -> (&'static str, &'static str) {
     match status {

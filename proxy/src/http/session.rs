@@ -16,7 +16,7 @@ use super::{
     exchange::{self, Client, Outcome, Record, micros},
     inbound::Inbound,
     judge::{Held, Judged, Refusal, judge, request_host, route_of},
-    reply::{self, Persistence, Text},
+    reply::{self, Persistence},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
@@ -156,7 +156,8 @@ impl Session {
         };
         record.termination = Termination::new(side, Phase::RequestHead);
         let after = if side == Side::ClientDeadline {
-            self.refuse(&Refusal::malformed(408, String::new()), &mut record).await
+            let refusal = Refusal::closing(408, String::new(), self.inbound.bytes());
+            self.refuse(&refusal, &mut record).await
         } else {
             After::Abort
         };
@@ -202,16 +203,10 @@ impl Session {
     }
 
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) -> After {
-        let (text, stays) = match refusal.head {
-            Some(head) => {
-                let text = if head.is_head { Text::Withheld } else { Text::Shown };
-                (text, head.may_stay && !deadline::is_draining())
-            }
-            None => (Text::Shown, false),
-        };
+        let stays = refusal.head.is_some_and(|head| head.may_stay) && !deadline::is_draining();
         let after = if stays { Persistence::Keep } else { Persistence::Close };
         let mut out = buffer::take(Use::Head);
-        reply::write(refusal.status, &refusal.detail, after, text, &mut out);
+        reply::write(refusal.status, &refusal.detail, after, refusal.text, &mut out);
         record.status = refusal.status;
         record.bytes_out += out.len() as u64;
         self.writer.watch().arm(Half::Write, self.ctx.shared.timeouts.write_stall);
