@@ -69,7 +69,7 @@ fn the_client_a_preface_names_is_the_client() {
     let origin = Origin::echo();
     let router = demanding(&origin).start();
     let v6_line = b"PROXY TCP6 2001:db8::7 2001:db8::1 51234 443\r\n".to_vec();
-    let (v4, v6) = ("203.0.113.7:51234", "2001:db8::7:51234");
+    let (v4, v6) = ("203.0.113.7:51234", "[2001:db8::7]:51234");
     let prefaces =
         [(V1.into(), v4), (v2(0x21, 0x11, V4_BLOCK), v4), (v6_line, v6), (v2_over_ipv6(), v6)];
     for (preface, client) in prefaces {
@@ -79,7 +79,7 @@ fn the_client_a_preface_names_is_the_client() {
         for _ in 0..2 {
             connection.send(REQUEST);
             assert_eq!(connection.response().status, 200);
-            let ip = client.rsplit_once(':').expect("a port").0;
+            let ip = client.rsplit_once(':').expect("a port").0.trim_matches(['[', ']']);
             let seen = origin.seen();
             assert_eq!(seen.last().expect("a request").fields("X-Forwarded-For"), [ip]);
         }
