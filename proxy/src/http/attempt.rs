@@ -12,7 +12,7 @@ use router_core::{
 use super::{
     failure::Failure,
     inbound::Inbound,
-    request_body::BodyPump,
+    request_body::{BodyPump, send_request},
     response::{Asked, Finished, Progressed, ResponsePump},
 };
 use crate::{
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// What tells a client to go on with its body (RFC 9110 section 10.1.1).
-pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Whether the client waits for [`CONTINUE`].
+/// Whether the client waits for `100 Continue`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Expecting {
     /// It sends its body anyway.
@@ -59,7 +59,7 @@ impl Attempt<'_> {
     /// [`Failure`] of either side.
     pub async fn whole(self, request: Vec<u8>, asked: Asked) -> Result<Finished, Failure> {
         self.progressed.asked.set(request.len() as u64);
-        let request = send(self.upstream, self.timeouts, request).await?;
+        let request = send_request(&mut self.upstream.write, self.timeouts, request).await?;
         self.progressed.request_done.set(true);
         let pump = ResponsePump {
             upstream: &mut self.upstream.read,
@@ -84,12 +84,9 @@ impl Attempt<'_> {
         asked: Asked,
     ) -> Result<Finished, Failure> {
         self.progressed.asked.set(head.len() as u64);
-        let head = send(self.upstream, self.timeouts, head).await?;
+        let head = send_request(&mut self.upstream.write, self.timeouts, head).await?;
         if expecting == Expecting::Continue && self.inbound.bytes().is_empty() {
-            self.writer.watch().arm(Half::Write, self.timeouts.write_stall);
-            let (result, _) = self.writer.write_all(CONTINUE.to_vec(), 0).await;
-            self.writer.watch().disarm(Half::Write);
-            result.map_err(|_| Failure::client_ended(Phase::RequestBody, self.writer.watch()))?;
+            send_continue(self.writer, self.timeouts).await?;
         }
         let watch = self.upstream.read.watch_handle();
         let mut body = pin!(
@@ -138,14 +135,13 @@ fn is_upstreams(failure: &Failure) -> bool {
     matches!(failure.termination.side, Side::Upstream | Side::UpstreamDeadline)
 }
 
-async fn send(
-    upstream: &mut Upstream,
-    timeouts: &Timeouts,
-    request: Vec<u8>,
-) -> Result<Vec<u8>, Failure> {
-    upstream.write.watch().arm(Half::Write, timeouts.write_stall);
-    let (result, request) = upstream.write.write_all(request, 0).await;
-    upstream.write.watch().disarm(Half::Write);
-    result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.write.watch()))?;
-    Ok(request)
+/// Tells the client to go on with its body, under the deadline of a write.
+///
+/// # Errors
+/// [`Failure`] of the client.
+pub async fn send_continue(writer: &mut ClientWriter, timeouts: &Timeouts) -> Result<(), Failure> {
+    writer.watch().arm(Half::Write, timeouts.write_stall);
+    let (result, _) = writer.write_all(CONTINUE.to_vec(), 0).await;
+    writer.watch().disarm(Half::Write);
+    result.map_err(|_| Failure::client_ended(Phase::RequestBody, writer.watch()))
 }

@@ -16,7 +16,7 @@ use router_core::{
 };
 
 use super::{
-    attempt::{Attempt, CONTINUE, Expecting},
+    attempt::{Attempt, Expecting, send_continue},
     failure::{Cause, Failure},
     held_body::HeldBody,
     inbound::Inbound,
@@ -142,8 +142,7 @@ impl<'a> Exchange<'a> {
 
     async fn hold_body(&mut self, plan: &Plan) -> Result<HeldBody<'a>, Failure> {
         if plan.expect_continue && self.client.inbound.bytes().is_empty() {
-            let (result, _) = self.client.writer.write_all(CONTINUE.to_vec(), 0).await;
-            result.map_err(|_| Failure::client(Phase::RequestBody, 400, Cause::ClientGone))?;
+            send_continue(self.client.writer, &self.ctx.shared.timeouts).await?;
         }
         let held = HeldBody::receive(self.ctx, self.client.reader, self.client.inbound).await?;
         self.record.bytes_in += held.bytes().len() as u64;

@@ -110,12 +110,24 @@ impl BodyPump<'_> {
     }
 
     async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        self.upstream.watch().arm(Half::Write, self.timeouts.write_stall);
-        let (result, buffer) = self.upstream.write_all(buffer, 0).await;
-        self.upstream.watch().disarm(Half::Write);
-        result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, self.upstream.watch()))?;
-        Ok(buffer)
+        send_request(self.upstream, self.timeouts, buffer).await
     }
+}
+
+/// Sends part of a request to its node, under the deadline of a write, and returns the buffer.
+///
+/// # Errors
+/// [`Failure`] of the node.
+pub async fn send_request(
+    upstream: &mut WriteHalf,
+    timeouts: &Timeouts,
+    buffer: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    upstream.watch().arm(Half::Write, timeouts.write_stall);
+    let (result, buffer) = upstream.write_all(buffer, 0).await;
+    upstream.watch().disarm(Half::Write);
+    result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.watch()))?;
+    Ok(buffer)
 }
 
 /// Receives some of a body from the client, under the deadline between two reads.

@@ -92,8 +92,7 @@ impl Session {
                 After::Close if self.inbound.bytes().is_empty() => {
                     return self.writer.say_goodbye().await;
                 }
-                After::Close => return self.linger().await,
-                After::Linger => return self.linger().await,
+                After::Close | After::Linger => return self.linger().await,
                 After::Abort => return,
             }
             self.inbound.release();
