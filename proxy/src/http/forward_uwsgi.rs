@@ -10,10 +10,7 @@ use route_table::{CanonicalHost, Node};
 use router_core::buffer::{self, Use};
 use uwsgi_wire::{EncodeError, PacketWriter};
 
-use super::{
-    judge::{Denial, Wish},
-    reply::Digits,
-};
+use super::judge::{Denial, Wish};
 use crate::context::{ConnFacts, Context, Scheme};
 
 /// Appends the packet for a uwsgi node.
@@ -95,7 +92,7 @@ fn write_connection_vars(
         packet.pair(b"HTTPS", b"on")?;
     }
     packet.pair(b"REMOTE_ADDR", conn.client_ip().as_bytes())?;
-    packet.pair(b"REMOTE_PORT", Digits::new(u64::from(conn.client_port)).text())
+    packet.pair(b"REMOTE_PORT", itoa::Buffer::new().format(conn.client_port).as_bytes())
 }
 
 /// The client's fields in order of first appearance. Fields of one name become one var, joined as
@@ -103,7 +100,7 @@ fn write_connection_vars(
 fn write_header_vars(facts: &Facts<'_>, packet: &mut PacketWriter<'_>) -> Result<(), EncodeError> {
     packet.pair(b"HTTP_HOST", facts.host.host_port().as_bytes())?;
     if let RequestFraming::Length(bytes) = facts.framing {
-        packet.pair(b"CONTENT_LENGTH", Digits::new(bytes).text())?;
+        packet.pair(b"CONTENT_LENGTH", itoa::Buffer::new().format(bytes).as_bytes())?;
     }
     if Wish::of(facts.head) == Wish::WebSocket {
         // What an application needs to answer the handshake (spec http-router.md 4.3).

@@ -54,9 +54,10 @@ pub const fn wording(status: u16) -> (&'static str, &'static str) {
 /// Appends a complete response; `detail` narrows down what is wrong and is shown in parentheses.
 pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mut Vec<u8>) {
     let (reason, explanation) = wording(status);
-    let digits = Digits::new(u64::from(status));
+    let mut status_buffer = itoa::Buffer::new();
+    let digits = status_buffer.format(status).as_bytes();
     out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(digits.text());
+    out.extend_from_slice(digits);
     out.push(b' ');
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
@@ -64,8 +65,7 @@ pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mu
     if !detail.is_empty() {
         bytes += 3 + detail.len();
     }
-    let length = Digits::new(bytes as u64);
-    out.extend_from_slice(length.text());
+    out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     if status == 503 {
         out.extend_from_slice(b"Retry-After: 5\r\n");
@@ -77,7 +77,7 @@ pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mu
     if text == Text::Withheld {
         return;
     }
-    out.extend_from_slice(digits.text());
+    out.extend_from_slice(digits);
     out.push(b' ');
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -88,34 +88,6 @@ pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mu
         out.push(b')');
     }
     out.push(b'\n');
-}
-
-/// A number as decimal text, without allocation.
-#[derive(Debug)]
-pub struct Digits {
-    bytes: [u8; 20],
-    start: usize,
-}
-
-impl Digits {
-    /// Formats `number`.
-    pub fn new(mut number: u64) -> Self {
-        let mut bytes = [b'0'; 20];
-        let mut start = bytes.len();
-        loop {
-            start -= 1;
-            bytes[start] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return Self { bytes, start };
-            }
-        }
-    }
-
-    /// The digits.
-    pub fn text(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
 }
 
 #[cfg(test)]
