@@ -3,14 +3,16 @@
 //! [`load`] reads everything before anything is bound and reports every problem it finds at once,
 //! each with its place and what is allowed. Options are declared once, in [`catalog`]: flags,
 //! file keys, `--help` and `docs/CONFIG.md` all come from there. A flag replaces the value of the
-//! file; it never adds to a list of the file.
+//! file; it never adds to a list of the file. What a `[key."NAME"]` table says stays as it is.
 
 pub mod catalog;
 mod draft;
 mod file;
+mod key_table;
 pub mod limits;
 pub mod problem;
 mod reference;
+mod seen;
 mod similar;
 pub mod units;
 pub(crate) mod values;
@@ -31,6 +33,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use reference::render as reference;
 pub use warning::Warning;
 
+use crate::policy::Policy;
 use catalog::Opt;
 
 /// Everything `run` needs, checked.
@@ -74,8 +77,10 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// Unsigned subscriptions on an address others can reach are wanted.
     pub allow_unsigned: bool,
-    /// Deadlines of every phase.
-    pub timeouts: Timeouts,
+    /// The rules of every key that has none of its own.
+    pub policy: Policy,
+    /// The rules of single keys; none occurs twice.
+    pub keys: Vec<(RouteKey, Policy)>,
     /// Bounds on what clients may use.
     pub limits: ClientLimits,
 }
@@ -160,13 +165,11 @@ impl Default for Timeouts {
 pub struct ClientLimits {
     /// Client connections of the whole router; further ones are closed at once.
     pub connections_max: usize,
-    /// Largest request body, in bytes; `None`: no bound. A larger one gets 413.
-    pub body_bytes_max: Option<u64>,
 }
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { connections_max: limits::CONNECTIONS_DEFAULT, body_bytes_max: None }
+        Self { connections_max: limits::CONNECTIONS_DEFAULT }
     }
 }
 
@@ -193,7 +196,8 @@ impl Default for Settings {
             access_log: AccessLogTarget::Off,
             log_level: LevelFilter::INFO,
             allow_unsigned: false,
-            timeouts: Timeouts::default(),
+            policy: Policy::default(),
+            keys: Vec::new(),
             limits: ClientLimits::default(),
         }
     }
@@ -224,13 +228,13 @@ pub struct Given {
 /// Everything that is wrong with the file and the flags, in one [`ConfigError`].
 pub fn load(file: Option<&Path>, flags: Vec<Given>) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
-    let mut given = Vec::new();
-    if let Some(path) = file {
-        given = file::read(path, &mut problems);
-    }
+    let file::Written { mut given, keys } = match file {
+        Some(path) => file::read(path, &mut problems),
+        None => file::Written::default(),
+    };
     given.retain(|of_file: &Given| !flags.iter().any(|flag| flag.opt == of_file.opt));
     given.extend(flags);
-    let settings = draft::settle(given, &mut problems);
+    let settings = draft::settle(given, keys, &mut problems);
     problems.sort_by_key(Problem::position);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
 }

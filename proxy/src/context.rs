@@ -12,17 +12,18 @@ use router_core::{access_log::LogSink, metrics::Shard, upstream::pool::Pool};
 use rustls::ServerConfig;
 
 use crate::{
-    config::{ClientLimits, Timeouts},
+    config::Timeouts,
+    policy::Policies,
     preface::NamedSources,
     tls::cert_store::{CertId, CertStore},
 };
 
 /// Facts shared by all workers, fixed at start.
 pub struct Shared {
-    /// Deadlines.
+    /// Deadlines of connections, where no key is known; an exchange has those of its policy.
     pub timeouts: Timeouts,
-    /// Bounds on requests.
-    pub limits: ClientLimits,
+    /// The rules of every key.
+    pub policies: Policies,
     /// Who must begin a connection with a PROXY preface.
     pub named: NamedSources,
     /// Whether parent-domain keys are looked up.

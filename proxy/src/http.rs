@@ -5,6 +5,7 @@
 //! [`exchange`] then makes [`attempt`]s until one node answers. [`request_body`] and [`response`] move
 //! the bytes, independently of each other; [`reply`] says what the router itself has to say.
 
+pub mod admission;
 pub mod attempt;
 pub mod exchange;
 pub mod failure;

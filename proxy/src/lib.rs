@@ -10,6 +10,7 @@ pub mod context;
 pub mod demo;
 pub mod explain;
 pub mod http;
+pub mod policy;
 pub mod preface;
 #[cfg(test)]
 mod reject_table;
@@ -51,6 +52,6 @@ pub fn run(settings: Settings, on_ready: impl FnOnce(&Ready)) -> Result<(), RunE
     let signals = EndSignals::watch().map_err(RunError::Start)?;
     let running = startup::start(&settings)?;
     on_ready(&running.ready);
-    signals.serve_until_ended(running, settings.timeouts.drain);
+    signals.serve_until_ended(running, settings.policy.timeouts.drain);
     Ok(())
 }

@@ -29,6 +29,7 @@ use crate::{
     config::Settings,
     context::{Context, Role, Scheme, Shared},
     http::rejects,
+    policy::Policies,
     preface::NamedSources,
     serve::HttpService,
     stats::RouterState,
@@ -121,8 +122,8 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let subscribe = subscriber.local_addrs();
 
     let shared = Arc::new(Shared {
-        timeouts: settings.timeouts,
-        limits: settings.limits,
+        timeouts: settings.policy.timeouts,
+        policies: Policies::new(settings.policy.clone(), &settings.keys),
         named: NamedSources::new(&settings.proxy_protocol),
         dotsplit: settings.dotsplit,
         hostname: hostname(),

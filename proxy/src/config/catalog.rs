@@ -5,8 +5,10 @@
 //! This file says what an entry is; the entries are in `options`.
 
 mod options;
+mod scope;
 
 pub use options::OPTIONS;
+pub use scope::Scope;
 
 /// An option by name.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -9,12 +9,14 @@ use std::time::Duration;
 use route_table::Dotsplit;
 use router_core::address::ListenAddr;
 
-use super::catalog::{Opt, Shape};
+use super::catalog::Opt;
+use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
+use super::seen::{Seen, has_free_port};
 use super::{Given, Settings, limits, values};
 
 /// Turns what was given into settings; what is wrong is added to `problems`.
-pub fn settle(given: Vec<Given>, problems: &mut Vec<Problem>) -> Settings {
+pub fn settle(given: Vec<Given>, keys: Vec<KeyTable>, problems: &mut Vec<Problem>) -> Settings {
     let mut draft = Draft::default();
     for one in given {
         if let Err(problem) = draft.take(one) {
@@ -22,15 +24,14 @@ pub fn settle(given: Vec<Given>, problems: &mut Vec<Problem>) -> Settings {
         }
     }
     draft.check(problems);
+    draft.settings.keys = key_table::settle(keys, &draft.settings.policy, problems);
     draft.settings
 }
 
 #[derive(Default)]
 struct Draft {
     settings: Settings,
-    /// First place of every option; of every value for options that take many.
-    seen: HashMap<(Opt, String), Place>,
-    counts: HashMap<Opt, usize>,
+    seen: Seen,
     subscribe_places: Vec<Place>,
     /// A listener was written, even if it was written wrongly.
     listener_written: bool,
@@ -40,39 +41,13 @@ impl Draft {
     fn take(&mut self, given: Given) -> Result<(), Problem> {
         let Given { opt, text, place } = given;
         self.listener_written |= matches!(opt, Opt::Http | Opt::Https);
-        self.count(opt, &text, &place)?;
+        self.seen.note(opt, &text, &place)?;
         let wrong =
             |why: String| Problem::Value { place: place.clone(), opt, read: text.clone(), why };
         self.set(opt, &text).map_err(wrong)?;
         if opt == Opt::Subscribe {
             self.subscribe_places.push(place);
         }
-        Ok(())
-    }
-
-    fn count(&mut self, opt: Opt, text: &str, place: &Place) -> Result<(), Problem> {
-        let many = opt.facts().shape == Shape::Many;
-        let listener = matches!(opt, Opt::Http | Opt::Https | Opt::Subscribe);
-        let count = self.counts.entry(opt).or_default();
-        *count += 1;
-        let max = match opt {
-            Opt::Route => limits::ROUTES_MAX,
-            _ if listener => limits::LISTENERS_MAX,
-            _ => limits::LIST_MAX,
-        };
-        if *count > max {
-            return Err(Problem::TooMany { place: place.clone(), opt, max });
-        }
-        // Port 0 may be asked for twice: the kernel answers with two ports.
-        if listener && text.parse::<ListenAddr>().is_ok_and(|addr| has_free_port(&addr)) {
-            return Ok(());
-        }
-        let what = if many { text.to_owned() } else { String::new() };
-        if let Some(first) = self.seen.get(&(opt, what.clone())) {
-            let (place, first) = (place.clone(), first.clone());
-            return Err(Problem::Twice { place, opt, read: text.to_owned(), first });
-        }
-        self.seen.insert((opt, what), place.clone());
         Ok(())
     }
 
@@ -104,26 +79,9 @@ impl Draft {
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
             }
-            Opt::BodyBytesMax => settings.limits.body_bytes_max = values::bytes_or_none(text)?,
-            _ => *self.timeout(opt) = timeout(text)?,
+            _ => key_table::set(&mut settings.policy, opt, text)?,
         }
         Ok(())
-    }
-
-    fn timeout(&mut self, opt: Opt) -> &mut Duration {
-        let timeouts = &mut self.settings.timeouts;
-        match opt {
-            Opt::TimeoutHead => &mut timeouts.head,
-            Opt::TimeoutKeepalive => &mut timeouts.keepalive,
-            Opt::TimeoutBodyIdle => &mut timeouts.body_idle,
-            Opt::TimeoutConnect => &mut timeouts.connect,
-            Opt::TimeoutFirstByte => &mut timeouts.first_byte,
-            Opt::TimeoutResponseIdle => &mut timeouts.response_idle,
-            Opt::TimeoutWriteStall => &mut timeouts.write_stall,
-            Opt::TimeoutTlsHandshake => &mut timeouts.tls_handshake,
-            Opt::TimeoutTunnel => &mut timeouts.tunnel,
-            _ => &mut timeouts.drain,
-        }
     }
 
     /// What no value shows alone.
@@ -132,7 +90,7 @@ impl Draft {
             problems.push(Problem::NoListener);
         }
         self.check_stream_overlap(problems);
-        let sign_check_written = self.counts.contains_key(&Opt::SignCheck);
+        let sign_check_written = self.seen.has(Opt::SignCheck);
         if sign_check_written || self.settings.allow_unsigned {
             return;
         }
@@ -157,34 +115,18 @@ impl Draft {
             }
             match owners.insert(addr, opt) {
                 Some(owner) if owner != opt => problems.push(Problem::Taken {
-                    place: self.place_of(opt, addr),
+                    place: self.seen.place_of(opt, addr),
                     opt,
                     addr: addr.clone(),
                     owner,
-                    first: self.place_of(owner, addr),
+                    first: self.seen.place_of(owner, addr),
                 }),
                 _ => {}
             }
         }
     }
-
-    fn place_of(&self, opt: Opt, addr: &ListenAddr) -> Place {
-        let of_opt = self.seen.iter().filter(|((seen, _), _)| *seen == opt);
-        let mut same = of_opt.filter(|((_, text), _)| {
-            text.is_empty() || text.parse::<ListenAddr>().is_ok_and(|read| read == *addr)
-        });
-        same.next().map_or(Place::Flag(opt), |(_, place)| place.clone())
-    }
-}
-
-fn has_free_port(addr: &ListenAddr) -> bool {
-    matches!(addr, ListenAddr::Tcp(addr) if addr.port() == 0)
 }
 
 fn tolerance(text: &str) -> Result<Duration, String> {
     values::duration(text, limits::TOLERANCE_MIN, limits::TOLERANCE_MAX)
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    values::duration(text, limits::TIMEOUT_MIN, limits::TIMEOUT_MAX)
 }

@@ -9,17 +9,27 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::catalog::{Opt, Shape, Table, in_table};
+use super::catalog::{Opt, Scope, Shape, Table, in_table};
+use super::key_table::KeyTable;
 use super::problem::{Place, Problem};
 use super::{Given, limits, similar};
 
+/// What a file says.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Outside of `[key."NAME"]` tables.
+    pub given: Vec<Given>,
+    /// The `[key."NAME"]` tables, in the order written.
+    pub keys: Vec<KeyTable>,
+}
+
 /// Reads `path`; what is wrong with it is added to `problems`.
-pub fn read(path: &Path, problems: &mut Vec<Problem>) -> Vec<Given> {
+pub fn read(path: &Path, problems: &mut Vec<Problem>) -> Written {
     match slurp(path) {
         Ok(text) => parse(path, &text, problems),
         Err(problem) => {
             problems.push(problem);
-            Vec::new()
+            Written::default()
         }
     }
 }
@@ -36,9 +46,9 @@ fn slurp(path: &Path) -> Result<String, Problem> {
 }
 
 /// Reads the text of a file named `path`.
-pub fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Given> {
+pub fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Written {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut walk = Walk { path, text, problems, given: Vec::new() };
+    let mut walk = Walk { path, text, problems, written: Written::default(), scope: Scope::Router };
     for error in errors {
         let place = walk.place(error.span().map_or(0, |span| span.start));
         let message = error.message().replace('\n', ", ");
@@ -47,14 +57,16 @@ pub fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Vec<Given>
     if walk.problems.is_empty() {
         walk.table(table.get_ref(), Table::Top);
     }
-    walk.given
+    walk.written
 }
 
 struct Walk<'a> {
     path: &'a Path,
     text: &'a str,
     problems: &'a mut Vec<Problem>,
-    given: Vec<Given>,
+    written: Written,
+    /// Whether a `[key."NAME"]` table is being read.
+    scope: Scope,
 }
 
 impl Walk<'_> {
@@ -82,19 +94,63 @@ impl Walk<'_> {
                 self.table(inner, Table::Timeouts);
                 continue;
             }
+            if which == Table::Top && name == "key" && self.scope == Scope::Router {
+                self.keys(value);
+                continue;
+            }
             match Opt::named(&name, which) {
-                Some(opt) => self.value(opt, value),
+                Some(opt) if self.takes(opt) => self.value(opt, value),
+                Some(opt) => {
+                    let place = self.place(key.span().start);
+                    self.problems.push(Problem::NotPerKey { place, opt });
+                }
                 None => self.unknown(key, &name, which),
             }
         }
     }
 
+    /// Whether the table being read may set `opt`.
+    fn takes(&self, opt: Opt) -> bool {
+        self.scope == Scope::Router || opt.scope() == Scope::Key
+    }
+
+    /// The tables `[key."NAME"]`, which are all that may stand below `key`.
+    fn keys(&mut self, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(names) = value.get_ref() else {
+            return self.no_key_table(value);
+        };
+        let mut names: Vec<_> = names.iter().collect();
+        names.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in names {
+            let DeValue::Table(inner) = value.get_ref() else {
+                self.no_key_table(value);
+                continue;
+            };
+            let outside = std::mem::take(&mut self.written.given);
+            self.scope = Scope::Key;
+            self.table(inner, Table::Top);
+            self.scope = Scope::Router;
+            let given = std::mem::replace(&mut self.written.given, outside);
+            let place = self.place(name.span().start);
+            self.written.keys.push(KeyTable { name: name.get_ref().to_string(), place, given });
+        }
+    }
+
+    fn no_key_table(&mut self, value: &Spanned<DeValue<'_>>) {
+        let place = self.place(value.span().start);
+        self.problems.push(Problem::NoKeyTable { place, found: found(value.get_ref()) });
+    }
+
     fn unknown(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, which: Table) {
         let place = self.place(key.span().start);
         let prefix = if which == Table::Timeouts { "timeouts." } else { "" };
-        let nearest = similar::nearest(name, in_table(which).map(|facts| facts.name))
+        let here = in_table(which).filter(|facts| self.takes(facts.opt));
+        let nearest = similar::nearest(name, here.map(|facts| facts.name))
             .map(|found| format!("{prefix}{found}"))
-            .or_else(|| Opt::named(name, Table::Timeouts).map(|opt| opt.facts().key()));
+            .or_else(|| {
+                let timeout = Opt::named(name, Table::Timeouts).filter(|opt| self.takes(*opt));
+                timeout.map(|opt| opt.facts().key())
+            });
         let key = format!("{prefix}{}", key.get_ref());
         self.problems.push(Problem::UnknownKey { place, key, nearest });
     }
@@ -129,7 +185,7 @@ impl Walk<'_> {
                 return;
             }
         };
-        self.given.push(Given { opt, text, place });
+        self.written.given.push(Given { opt, text, place });
     }
 }
 

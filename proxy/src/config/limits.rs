@@ -10,6 +10,8 @@ pub const WORKERS_MAX: usize = 256;
 pub const LISTENERS_MAX: usize = 64;
 /// Most static nodes.
 pub const ROUTES_MAX: usize = 100_000;
+/// Most `[key."NAME"]` tables.
+pub const KEY_TABLES_MAX: usize = 100_000;
 /// Most entries of `cert-root`, `upstream-allow` or `proxy-protocol`.
 pub const LIST_MAX: usize = 1024;
 /// Shortest timeout that can be meant.

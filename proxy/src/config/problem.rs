@@ -157,6 +157,51 @@ pub enum Problem {
         /// How many are allowed.
         max: usize,
     },
+    /// Something else stands where only `[key."NAME"]` tables may.
+    #[error("{place}: {found} below key; allowed: tables, as [key.\"shop.example\"]")]
+    NoKeyTable {
+        /// Where it stands.
+        place: Place,
+        /// The TOML type read.
+        found: &'static str,
+    },
+    /// The option holds for the whole router.
+    #[error("{place}: {} holds for the whole router and cannot be set for one key", opt.facts().key())]
+    NotPerKey {
+        /// Where it stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+    },
+    /// A table whose name is no key.
+    #[error(
+        "{place}: key \"{read}\": {why}; allowed: a host name or IP address, perhaps with a dot \
+         before it, a :PORT or a /PATH behind it"
+    )]
+    KeyName {
+        /// Where it stands.
+        place: Place,
+        /// The name read.
+        read: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Two tables for one key.
+    #[error("{place}: key \"{key}\" has a table already, at {first}")]
+    KeyTwice {
+        /// Where the second stands.
+        place: Place,
+        /// The key in canonical form.
+        key: String,
+        /// Where the first stands.
+        first: Place,
+    },
+    /// More tables than any real configuration has.
+    #[error("{place}: more than {} tables of keys", super::limits::KEY_TABLES_MAX)]
+    TooManyKeys {
+        /// Where the first table too many stands.
+        place: Place,
+    },
     /// Nothing to listen on.
     #[error("nothing to listen on: give --http ADDR or --https ADDR, or http or https in the file")]
     NoListener,
@@ -188,6 +233,11 @@ impl Problem {
             | Self::Twice { place, .. }
             | Self::Taken { place, .. }
             | Self::TooMany { place, .. }
+            | Self::NoKeyTable { place, .. }
+            | Self::NotPerKey { place, .. }
+            | Self::KeyName { place, .. }
+            | Self::KeyTwice { place, .. }
+            | Self::TooManyKeys { place }
             | Self::Unsigned { place, .. } => place,
         };
         match place {

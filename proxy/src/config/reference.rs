@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::catalog::{OPTIONS, OptFacts, Section, Shape};
+use super::catalog::{OPTIONS, OptFacts, Scope, Section, Shape};
 
 const INTRODUCTION: &str = "# Configuration
 
@@ -13,6 +13,12 @@ says what is wrong with a file, line by line, without starting anything.
 Relative paths start at the working directory of the process. Durations are `500ms`, `10s`, `5m`,
 `1h` or a bare number of seconds; sizes are `64KiB`, `10MB` or a bare number of bytes. Unknown keys
 are errors.
+
+A table `[key.\"NAME\"]` in the file sets some options for one key alone: those that say *Per key* below.
+NAME is a key as nodes announce it, so it may be a wildcard (`.example.org`), name a port
+(`shop.example:8080`) or a mountpoint (`shop.example/cart`); the table holds for the requests which that
+key routes, and for no others. What a table does not say is as for all keys, flags included; a list in it
+replaces the list of all keys.
 
 This page is made from the options' declarations; a test keeps it true.
 ";
@@ -44,6 +50,15 @@ fn example(page: &mut String) {
             let _ = writeln!(page, "{} = {}", facts.name, facts.example);
         }
     }
+    page.push_str("\n[key.\"shop.example\"]\n");
+    let mut table = "";
+    for facts in OPTIONS.iter().filter(|facts| facts.opt.scope() == Scope::Key) {
+        if facts.section == Section::Timeouts && table.is_empty() {
+            table = "\n[key.\"shop.example\".timeouts]\n";
+            page.push_str(table);
+        }
+        let _ = writeln!(page, "{} = {}", facts.name, facts.example);
+    }
     page.push_str("```\n");
 }
 
@@ -53,6 +68,9 @@ fn option(page: &mut String, facts: &OptFacts) {
         let value = if facts.value.is_empty() { "" } else { " " };
         let more = if facts.shape == Shape::Many { ", repeatable" } else { "" };
         let _ = writeln!(page, "- Flag: `--{}{value}{}`{more}", facts.name, facts.value);
+    }
+    if facts.opt.scope() == Scope::Key {
+        page.push_str("- Per key: yes\n");
     }
     let _ = writeln!(page, "- Default: {}", facts.default);
     let _ = writeln!(page, "- Allowed: {}", facts.allowed);

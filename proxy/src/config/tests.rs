@@ -1,5 +1,7 @@
 //! What a file and flags come to, and how mistakes in them are told.
 
+mod key_tables;
+
 use std::fs;
 
 use tempfile::TempDir;
@@ -85,7 +87,7 @@ fn the_examples_of_the_catalogue_load() {
     let text =
         text.replace("/etc/", &format!("{root}/etc/")).replace("/var/", &format!("{root}/var/"));
     let settings = Written::new(&text).load(&[]).expect("a right file");
-    assert_eq!(settings.timeouts, Timeouts::default());
+    assert_eq!(settings.policy, Policy::default());
     assert_eq!(settings.limits, ClientLimits::default());
     assert_eq!(settings.tolerance, Settings::default().tolerance);
     assert_eq!(settings.sign_tolerance, Settings::default().sign_tolerance);
@@ -113,7 +115,7 @@ fn the_smallest_file_gets_the_documented_defaults() {
     assert_eq!(settings.sign_tolerance, Duration::from_secs(60));
     assert_eq!(settings.io, IoChoice::Auto);
     assert_eq!(settings.access_log, AccessLogTarget::Off);
-    assert_eq!(settings.limits.body_bytes_max, None);
+    assert_eq!(settings.policy.body_bytes_max, None);
     assert!(settings.workers >= 1);
     assert_eq!(settings.warnings(), [Warning::NothingToRoute]);
 }

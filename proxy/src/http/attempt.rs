@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     client::{ClientReader, ClientWriter},
-    config::{ClientLimits, Timeouts},
+    config::Timeouts,
+    policy::Policy,
 };
 
 /// What tells a client to go on with its body (RFC 9110 section 10.1.1).
@@ -42,10 +43,8 @@ pub struct Attempt<'a> {
     pub inbound: &'a mut Inbound,
     /// The node's connection.
     pub upstream: &'a mut Upstream,
-    /// Deadlines.
-    pub timeouts: &'a Timeouts,
-    /// Bounds.
-    pub limits: &'a ClientLimits,
+    /// Deadlines and bounds.
+    pub policy: &'a Policy,
     /// What others may know meanwhile.
     pub progressed: &'a Progressed,
     /// Body bytes received by a streaming attempt.
@@ -59,12 +58,13 @@ impl Attempt<'_> {
     /// [`Failure`] of either side.
     pub async fn whole(self, request: Vec<u8>, asked: Asked) -> Result<Finished, Failure> {
         self.progressed.asked.set(request.len() as u64);
-        let request = send_request(&mut self.upstream.write, self.timeouts, request).await?;
+        let request =
+            send_request(&mut self.upstream.write, &self.policy.timeouts, request).await?;
         self.progressed.request_done.set(true);
         let pump = ResponsePump {
             upstream: &mut self.upstream.read,
             writer: self.writer,
-            timeouts: self.timeouts,
+            timeouts: &self.policy.timeouts,
             progressed: self.progressed,
         };
         pump.run(asked, request).await
@@ -84,9 +84,9 @@ impl Attempt<'_> {
         asked: Asked,
     ) -> Result<Finished, Failure> {
         self.progressed.asked.set(head.len() as u64);
-        let head = send_request(&mut self.upstream.write, self.timeouts, head).await?;
+        let head = send_request(&mut self.upstream.write, &self.policy.timeouts, head).await?;
         if expecting == Expecting::Continue && self.inbound.bytes().is_empty() {
-            send_continue(self.writer, self.timeouts).await?;
+            send_continue(self.writer, &self.policy.timeouts).await?;
         }
         let watch = self.upstream.read.watch_handle();
         let mut body = pin!(
@@ -94,8 +94,8 @@ impl Attempt<'_> {
                 reader: self.reader,
                 inbound: self.inbound,
                 upstream: &mut self.upstream.write,
-                timeouts: self.timeouts,
-                limits: self.limits,
+                timeouts: &self.policy.timeouts,
+                body_bytes_max: self.policy.body_bytes_max,
                 received: self.received,
             }
             .run(framing)
@@ -104,7 +104,7 @@ impl Attempt<'_> {
             ResponsePump {
                 upstream: &mut self.upstream.read,
                 writer: self.writer,
-                timeouts: self.timeouts,
+                timeouts: &self.policy.timeouts,
                 progressed: self.progressed,
             }
             .run(asked, head)
@@ -116,11 +116,11 @@ impl Attempt<'_> {
                 match outcome {
                     Ok(()) => {
                         self.progressed.request_done.set(true);
-                        watch.arm(Half::Read, self.timeouts.first_byte);
+                        watch.arm(Half::Read, self.policy.timeouts.first_byte);
                     }
                     // The node stopped reading; what it has to say about that is still to come.
                     Err(failure) if is_upstreams(&failure) => {
-                        watch.arm(Half::Read, self.timeouts.first_byte);
+                        watch.arm(Half::Read, self.policy.timeouts.first_byte);
                     }
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     client::{ClientReader, ClientWriter},
     context::{ConnFacts, Context},
+    policy::Policy,
 };
 
 /// The client's connection, lent to one exchange.
@@ -102,11 +103,13 @@ enum Body<'c> {
 
 /// Runs one exchange to its end.
 pub async fn run(ctx: &Context, client: Client<'_>, plan: Plan, record: &mut Record) -> Outcome {
-    Exchange { ctx, client, record, tried: Tried::default() }.run(plan).await
+    let policy = ctx.shared.policies.get(plan.policy);
+    Exchange { ctx, policy, client, record, tried: Tried::default() }.run(plan).await
 }
 
 struct Exchange<'a> {
     ctx: &'a Context,
+    policy: &'a Policy,
     client: Client<'a>,
     record: &'a mut Record,
     tried: Tried,
@@ -142,9 +145,10 @@ impl<'a> Exchange<'a> {
 
     async fn hold_body(&mut self, plan: &Plan) -> Result<HeldBody<'a>, Failure> {
         if plan.expect_continue && self.client.inbound.bytes().is_empty() {
-            send_continue(self.client.writer, &self.ctx.shared.timeouts).await?;
+            send_continue(self.client.writer, &self.policy.timeouts).await?;
         }
-        let held = HeldBody::receive(self.ctx, self.client.reader, self.client.inbound).await?;
+        let (reader, inbound) = (&mut *self.client.reader, &mut *self.client.inbound);
+        let held = HeldBody::receive(self.ctx, self.policy, reader, inbound).await?;
         self.record.bytes_in += held.bytes().len() as u64;
         Ok(held)
     }
@@ -194,7 +198,7 @@ impl<'a> Exchange<'a> {
 
     async fn check_out(&mut self, node: &Arc<Node>, how: Checkout) -> Result<Upstream, Failure> {
         let how = if node.facts.proto == Proto::Uwsgi { Checkout::Fresh } else { how };
-        let limit = self.ctx.shared.timeouts.connect;
+        let limit = self.policy.timeouts.connect;
         let began = (how == Checkout::Fresh).then(Instant::now);
         let result = checkout(node, how, &self.ctx.pool, &self.ctx.shard, limit).await;
         self.record.node = Some(node.clone());
@@ -242,8 +246,7 @@ impl<'a> Exchange<'a> {
             writer: &mut *self.client.writer,
             inbound: &mut *self.client.inbound,
             upstream,
-            timeouts: &self.ctx.shared.timeouts,
-            limits: &self.ctx.shared.limits,
+            policy: self.policy,
             progressed,
             received: &received,
         };
@@ -273,7 +276,7 @@ impl<'a> Exchange<'a> {
     /// Passes opaque bytes on until both sides are done. The bytes the client sent ahead of the node's
     /// agreement were kept back until now.
     async fn tunnel(self, node: &Node, mut upstream: Upstream) -> Outcome {
-        let timeouts = &self.ctx.shared.timeouts;
+        let timeouts = &self.policy.timeouts;
         let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
         let moved = TunnelBytes::default();
         let early = self.client.inbound.bytes().to_vec();

@@ -14,7 +14,7 @@ use super::{
     inbound::Inbound,
     request_body::{receive_body, scan_payload},
 };
-use crate::{client::ClientReader, context::Context};
+use crate::{client::ClientReader, context::Context, policy::Policy};
 
 /// Largest chunked body passed to a uwsgi node; a larger one gets 413.
 pub const HELD_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -26,6 +26,7 @@ const _: () = assert!(HELD_BODY_BYTES_MAX + BODY_BYTES <= HELD_WORKER_BYTES_MAX)
 /// A complete body in memory.
 pub struct HeldBody<'c> {
     ctx: &'c Context,
+    policy: &'c Policy,
     bytes: Vec<u8>,
     accounted: usize,
 }
@@ -37,10 +38,11 @@ impl<'c> HeldBody<'c> {
     /// [`Failure`] of the client, 413 past [`HELD_BODY_BYTES_MAX`], 503 past the worker's share.
     pub async fn receive(
         ctx: &'c Context,
+        policy: &'c Policy,
         reader: &mut ClientReader,
         inbound: &mut Inbound,
     ) -> Result<Self, Failure> {
-        let mut held = Self { ctx, bytes: Vec::new(), accounted: 0 };
+        let mut held = Self { ctx, policy, bytes: Vec::new(), accounted: 0 };
         let mut scanner = ChunkScanner::new();
         let mut input = buffer::take(Use::Body);
         input.extend_from_slice(inbound.bytes());
@@ -56,7 +58,7 @@ impl<'c> HeldBody<'c> {
                 return Ok(held);
             }
             input.clear();
-            input = receive_body(reader, &ctx.shared.timeouts, input, BODY_BYTES).await?;
+            input = receive_body(reader, &policy.timeouts, input, BODY_BYTES).await?;
         }
     }
 
@@ -66,7 +68,7 @@ impl<'c> HeldBody<'c> {
     }
 
     fn account(&mut self) -> Result<(), Failure> {
-        let most = self.ctx.shared.limits.body_bytes_max.unwrap_or(u64::MAX);
+        let most = self.policy.body_bytes_max.unwrap_or(u64::MAX);
         if self.bytes.len() > HELD_BODY_BYTES_MAX || self.bytes.len() as u64 > most {
             return Err(Failure::router(Phase::RequestBody, 413, Cause::BodyTooLarge));
         }

@@ -19,8 +19,11 @@ use router_core::{
     upstream::retry::Replay,
 };
 
-use super::{forward_http, forward_uwsgi, rejects, reply::Text};
-use crate::context::{ConnFacts, Context};
+use super::{admission, forward_http, forward_uwsgi, rejects, reply::Text};
+use crate::{
+    context::{ConnFacts, Context},
+    policy::PolicyId,
+};
 
 /// What a head came to.
 pub enum Judged {
@@ -79,6 +82,8 @@ pub struct Plan {
     pub expect_continue: bool,
     /// Whether the request can be sent twice while its body is untouched.
     pub replay: Replay,
+    /// The rules of the key that routed it.
+    pub policy: PolicyId,
     /// The chosen node.
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
@@ -168,13 +173,7 @@ fn admit(
         ctx.shard.add(Counter::Misdirected, 1);
         return Err(Denial::Status(421));
     }
-    if let (RequestFraming::Length(bytes), Some(most)) =
-        (head.framing, ctx.shared.limits.body_bytes_max)
-        && bytes > most
-    {
-        return Err(Denial::Status(413));
-    }
-    let node = choose(ctx, conn, head, host, tried)?;
+    let (policy, node) = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
@@ -197,6 +196,7 @@ fn admit(
         wish: Wish::of(head),
         expect_continue: head.expect_continue,
         replay: replay(head.method),
+        policy,
         node,
         request,
     })
@@ -221,17 +221,20 @@ fn choose(
     head: &RequestHead<'_, '_>,
     host: &CanonicalHost<'_>,
     tried: &Tried,
-) -> Result<Arc<Node>, Denial> {
+) -> Result<(PolicyId, Arc<Node>), Denial> {
     let mut reader = ctx.table.borrow_mut();
     let Some(route) = route_of(reader.load(), head, host, ctx.shared.dotsplit) else {
         ctx.shard.add(Counter::UnknownKey, 1);
         return Err(Denial::Status(404));
     };
-    route.pick_for(deadline::now_ms(), tried, conn.ip).ok_or_else(|| {
+    let id = ctx.shared.policies.id_of(route.key());
+    admission::check(head, ctx.shared.policies.get(id))?;
+    let node = route.pick_for(deadline::now_ms(), tried, conn.ip).ok_or_else(|| {
         // After a failed attempt it is that failure which counts.
         ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
         Denial::Status(503)
-    })
+    })?;
+    Ok((id, node))
 }
 
 /// The route of a request: by its path too, if any key has a mountpoint. The path is taken as an

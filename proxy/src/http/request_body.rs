@@ -18,10 +18,7 @@ use super::{
     failure::{Cause, Failure},
     inbound::Inbound,
 };
-use crate::{
-    client::ClientReader,
-    config::{ClientLimits, Timeouts},
-};
+use crate::{client::ClientReader, config::Timeouts};
 
 /// The two ends of a request body and its bounds.
 pub struct BodyPump<'a> {
@@ -33,8 +30,8 @@ pub struct BodyPump<'a> {
     pub upstream: &'a mut WriteHalf,
     /// Deadlines.
     pub timeouts: &'a Timeouts,
-    /// Bounds.
-    pub limits: &'a ClientLimits,
+    /// Most bytes it may have.
+    pub body_bytes_max: Option<u64>,
     /// Body bytes received so far, also for the one who looks while the pump runs.
     pub received: &'a Cell<u64>,
 }
@@ -83,7 +80,7 @@ impl BodyPump<'_> {
         loop {
             let scanned = rechunk(&mut scanner, &input, &mut output)?;
             self.received.set(self.received.get() + scanned.payload as u64);
-            if self.limits.body_bytes_max.is_some_and(|most| self.received.get() > most) {
+            if self.body_bytes_max.is_some_and(|most| self.received.get() > most) {
                 return Err(Failure::router(Phase::RequestBody, 413, Cause::BodyTooLarge));
             }
             if scanned.ended {

@@ -13,6 +13,7 @@ mod http1;
 mod http1_bodies;
 mod http1_edges;
 mod mountpoints;
+mod policy;
 mod proxy_protocol;
 mod subscribe_https;
 mod subscribe_lifecycle;

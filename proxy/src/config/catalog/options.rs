@@ -1,9 +1,42 @@
 //! The entries of the catalogue: one per option, in the order of help and documentation.
+//!
+//! A part of the router with options of its own declares them in a file of its own below here and
+//! joins [`PARTS`].
+
+mod timeouts;
 
 use super::{Opt, OptFacts, Section, Shape};
 
-/// The catalogue, in the order of help and documentation.
-pub const OPTIONS: &[OptFacts] = &[
+/// The catalogue, in the order of help and documentation within each section.
+pub const OPTIONS: &[OptFacts] = &joined();
+
+const PARTS: &[&[OptFacts]] = &[ROUTER, timeouts::TIMEOUTS];
+
+const fn joined() -> [OptFacts; count()] {
+    let mut all = [ROUTER[0]; count()];
+    let (mut at, mut part) = (0, 0);
+    while part < PARTS.len() {
+        let mut entry = 0;
+        while entry < PARTS[part].len() {
+            all[at] = PARTS[part][entry];
+            (at, entry) = (at + 1, entry + 1);
+        }
+        part += 1;
+    }
+    all
+}
+
+const fn count() -> usize {
+    let (mut count, mut part) = (0, 0);
+    while part < PARTS.len() {
+        count += PARTS[part].len();
+        part += 1;
+    }
+    count
+}
+
+/// Listening, routing, subscriptions, certificates, operation and resources.
+const ROUTER: &[OptFacts] = &[
     OptFacts {
         opt: Opt::Http,
         name: "http",
@@ -271,111 +304,8 @@ pub const OPTIONS: &[OptFacts] = &[
         cost: "",
         example: r#""none""#,
     },
-    timeout(
-        Opt::TimeoutHead,
-        "head",
-        "10s",
-        r#""10s""#,
-        "For a complete request head once its first byte came; then 408.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutKeepalive,
-        "keepalive",
-        "75s",
-        r#""75s""#,
-        "Between two requests of a client connection; then it is closed.",
-        "An idle connection costs memory and a file descriptor for that long.",
-    ),
-    timeout(
-        Opt::TimeoutBodyIdle,
-        "body-idle",
-        "60s",
-        r#""60s""#,
-        "Between two reads of a request body; then 408.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutConnect,
-        "connect",
-        "5s",
-        r#""5s""#,
-        "For a connect to one node; then the next node of the key is tried.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutFirstByte,
-        "first-byte",
-        "60s",
-        r#""60s""#,
-        "From the sent request to the first byte of the response; then 504.",
-        "Slow reports and long polls need more.",
-    ),
-    timeout(
-        Opt::TimeoutResponseIdle,
-        "response-idle",
-        "60s",
-        r#""60s""#,
-        "Between two reads of a response; then the connection is cut.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutWriteStall,
-        "write-stall",
-        "60s",
-        r#""60s""#,
-        "For one write to a client or a node to make progress.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutTlsHandshake,
-        "tls-handshake",
-        "10s",
-        r#""10s""#,
-        "For a whole TLS handshake.",
-        "",
-    ),
-    timeout(
-        Opt::TimeoutTunnel,
-        "tunnel",
-        "1h",
-        r#""1h""#,
-        "For a tunnel, such as a WebSocket, in which neither side sends anything; then it is closed.",
-        "An idle tunnel holds about 2 KiB of buffers.",
-    ),
-    timeout(
-        Opt::TimeoutDrain,
-        "drain",
-        "30s",
-        r#""30s""#,
-        "For running requests to finish after SIGTERM or SIGINT; then they are cut.",
-        "",
-    ),
 ];
 
 const ADDRESS: &str = "IP:PORT, [IPV6]:PORT, :PORT for every IPv4 interface, or /PATH of a unix \
      socket in an existing directory";
 const TOLERANCE: &str = "seconds, or a duration as 60s or 5m, from 1s to 24h";
-const TIMEOUT: &str = "a duration as 500ms, 10s or 5m, from 10ms to 24h";
-
-const fn timeout(
-    opt: Opt,
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    about: &'static str,
-    cost: &'static str,
-) -> OptFacts {
-    OptFacts {
-        opt,
-        name,
-        shape: Shape::One,
-        section: Section::Timeouts,
-        value: "DURATION",
-        default,
-        allowed: TIMEOUT,
-        about,
-        cost,
-        example,
-    }
-}

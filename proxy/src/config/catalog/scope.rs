@@ -1,0 +1,31 @@
+//! Which options a `[key."NAME"]` table may set for one key alone.
+//!
+//! The value outside of such tables, from the file or a flag, is what all other keys get.
+
+use super::Opt;
+
+/// How far one value of an option reaches.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The whole router: nothing of it depends on the key.
+    Router,
+    /// Every key without a value of its own.
+    Key,
+}
+
+impl Opt {
+    /// How far one value of this option reaches.
+    #[must_use]
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::BodyBytesMax
+            | Self::TimeoutBodyIdle
+            | Self::TimeoutConnect
+            | Self::TimeoutFirstByte
+            | Self::TimeoutResponseIdle
+            | Self::TimeoutWriteStall
+            | Self::TimeoutTunnel => Scope::Key,
+            _ => Scope::Router,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! From `[key."NAME"]` tables to policies: each begins as the policy of all keys and changes some of
+//! it. A list in a table replaces the list of all keys; it never adds to it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use route_table::RouteKey;
+
+use super::catalog::{Opt, Shape};
+use super::problem::{Place, Problem};
+use super::seen::Seen;
+use super::{Given, limits, values};
+use crate::policy::Policy;
+
+/// A table as it was written.
+#[derive(Clone, Debug)]
+pub struct KeyTable {
+    /// The key.
+    pub name: String,
+    /// Where the key is written.
+    pub place: Place,
+    /// What the table says.
+    pub given: Vec<Given>,
+}
+
+/// Turns tables into policies; what is wrong is added to `problems`.
+pub fn settle(
+    tables: Vec<KeyTable>,
+    default: &Policy,
+    problems: &mut Vec<Problem>,
+) -> Vec<(RouteKey, Policy)> {
+    let mut first_places: HashMap<RouteKey, Place> = HashMap::new();
+    let mut keys = Vec::with_capacity(tables.len());
+    for KeyTable { name, place, given } in tables {
+        let mut policy = default.clone();
+        let mut seen = Seen::default();
+        for one in given {
+            if let Err(problem) = take(&mut policy, &mut seen, one) {
+                problems.push(problem);
+            }
+        }
+        let key = match RouteKey::parse(name.as_bytes()) {
+            Ok(key) => key,
+            Err(error) => {
+                problems.push(Problem::KeyName { place, read: name, why: error.to_string() });
+                continue;
+            }
+        };
+        if let Some(first) = first_places.get(&key) {
+            let first = first.clone();
+            problems.push(Problem::KeyTwice { place, key: key.to_string(), first });
+            continue;
+        }
+        if keys.len() == limits::KEY_TABLES_MAX {
+            problems.push(Problem::TooManyKeys { place });
+            break;
+        }
+        first_places.insert(key.clone(), place);
+        keys.push((key, policy));
+    }
+    keys
+}
+
+fn take(policy: &mut Policy, seen: &mut Seen, given: Given) -> Result<(), Problem> {
+    let Given { opt, text, place } = given;
+    seen.note(opt, &text, &place)?;
+    if opt.facts().shape == Shape::Many && seen.count(opt) == 1 {
+        clear(policy, opt);
+    }
+    set(policy, opt, &text).map_err(|why| Problem::Value { place, opt, read: text, why })
+}
+
+/// Sets an option with `Scope::Key`; a list gets one more entry.
+///
+/// # Errors
+/// Why the text is no value of the option.
+pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
+    match opt {
+        Opt::BodyBytesMax => policy.body_bytes_max = values::bytes_or_none(text)?,
+        _ => *timeout(policy, opt) = values::duration(text, TIMEOUT.0, TIMEOUT.1)?,
+    }
+    Ok(())
+}
+
+/// Empties a list.
+fn clear(_policy: &mut Policy, _opt: Opt) {}
+
+fn timeout(policy: &mut Policy, opt: Opt) -> &mut Duration {
+    let timeouts = &mut policy.timeouts;
+    match opt {
+        Opt::TimeoutHead => &mut timeouts.head,
+        Opt::TimeoutKeepalive => &mut timeouts.keepalive,
+        Opt::TimeoutBodyIdle => &mut timeouts.body_idle,
+        Opt::TimeoutConnect => &mut timeouts.connect,
+        Opt::TimeoutFirstByte => &mut timeouts.first_byte,
+        Opt::TimeoutResponseIdle => &mut timeouts.response_idle,
+        Opt::TimeoutWriteStall => &mut timeouts.write_stall,
+        Opt::TimeoutTlsHandshake => &mut timeouts.tls_handshake,
+        Opt::TimeoutTunnel => &mut timeouts.tunnel,
+        _ => &mut timeouts.drain,
+    }
+}
+
+const TIMEOUT: (Duration, Duration) = (limits::TIMEOUT_MIN, limits::TIMEOUT_MAX);
