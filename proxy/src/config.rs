@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use route_table::{Address, Dotsplit, Proto, RouteKey};
+use route_table::{Address, Algorithm, Dotsplit, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
@@ -55,6 +55,10 @@ pub struct Settings {
     pub tolerance: Duration,
     /// Whether `.example.org` also takes `a.example.org`.
     pub dotsplit: Dotsplit,
+    /// Serves the hosts that have no key.
+    pub fallback_key: Option<RouteKey>,
+    /// Of keys whose first announcement names none.
+    pub algorithm: Algorithm,
     /// Certificate chain and private key for names without their own; `None`: self-signed.
     pub default_cert: Option<(PathBuf, PathBuf)>,
     /// Directory of `NAME.crt` and `NAME.key`.
@@ -185,6 +189,8 @@ impl Default for Settings {
             sign_tolerance: Duration::from_secs(60),
             tolerance: Duration::from_secs(17),
             dotsplit: Dotsplit::Off,
+            fallback_key: None,
+            algorithm: Algorithm::default(),
             default_cert: None,
             cert_dir: None,
             cert_root: Vec::new(),

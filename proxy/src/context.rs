@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use route_table::{Dotsplit, TableReader};
+use route_table::{Dotsplit, RouteKey, TableReader};
 use router_core::{access_log::LogSink, metrics::Shard, upstream::pool::Pool};
 use rustls::ServerConfig;
 
@@ -28,6 +28,8 @@ pub struct Shared {
     pub named: NamedSources,
     /// Whether parent-domain keys are looked up.
     pub dotsplit: Dotsplit,
+    /// Key that serves hosts without one.
+    pub fallback_key: Option<RouteKey>,
     /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
     pub hostname: String,
     /// TLS of the https listeners.

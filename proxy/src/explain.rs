@@ -15,7 +15,7 @@ mod tests;
 use http1_wire::decode_path;
 use route_table::limits::DOTSPLIT_LOOKUPS_MAX;
 use route_table::{
-    CanonicalHost, Dotsplit, HostBuf, KeyError, MountKeys, Route, Table, canonical_host,
+    CanonicalHost, Dotsplit, HostBuf, KeyError, MountKeys, Route, RouteKey, Table, canonical_host,
 };
 use router_core::address::ListenAddr;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct Sources<'a> {
     pub table: &'a Table,
     /// Whether suffix keys serve.
     pub dotsplit: Dotsplit,
+    /// The key that serves hosts without one.
+    pub fallback_key: Option<&'a RouteKey>,
     /// All client listeners.
     pub listeners: &'a [Listening],
     /// The certificates.
@@ -86,6 +88,8 @@ pub struct Lookup {
     pub key: String,
     /// Whether the table has it.
     pub found: bool,
+    /// Whether it was looked up because the host has no key of its own.
+    pub fallback: bool,
 }
 
 /// Explains one URL.
@@ -194,9 +198,11 @@ fn look_up<'t>(
         .take(DOTSPLIT_LOOKUPS_MAX - 1)
         .filter(|_| is_name && sources.dotsplit == Dotsplit::On)
         .filter_map(|at| name.get(at..));
-    mounts.chain(with_port).chain([name]).chain(suffixes).find_map(|key| {
+    let own = mounts.chain(with_port).chain([name]).chain(suffixes).map(|key| (key, false));
+    let fallback = sources.fallback_key.map(|key| (key.as_str(), true));
+    own.chain(fallback).find_map(|(key, fallback)| {
         let route = sources.table.get(key);
-        lookups.push(Lookup { key: key.to_owned(), found: route.is_some() });
+        lookups.push(Lookup { key: key.to_owned(), found: route.is_some(), fallback });
         route.map(|route| &**route)
     })
 }

@@ -126,6 +126,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         policies: Policies::new(settings.policy.clone(), &settings.keys),
         named: NamedSources::new(&settings.proxy_protocol),
         dotsplit: settings.dotsplit,
+        fallback_key: settings.fallback_key.clone(),
         hostname: hostname(),
         tls: tls_config(&certs)?,
         certs: certs.clone(),
@@ -147,6 +148,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         listeners: RouterState::listening(&ready.http, &ready.https),
         subscribe: ready.subscribe.clone(),
         dotsplit: settings.dotsplit,
+        fallback_key: settings.fallback_key.clone(),
         table,
         metrics,
         subscriptions: counters,
@@ -311,6 +313,7 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
             sign: settings.sign_check.as_ref().map(|check| check.digest),
             sign_tolerance_s: settings.sign_tolerance.as_secs(),
             lease_ms: settings.tolerance.as_millis() as u64,
+            algorithm: settings.algorithm,
             upstream_policy: policy,
             ..RegistryConfig::default()
         },

@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use route_table::{Dotsplit, TableHandle};
+use route_table::{Dotsplit, RouteKey, TableHandle};
 use router_core::access_log::AccessLog;
 use router_core::address::ListenAddr;
 use router_core::admin::{AdminSource, ExplainFormat, Readiness};
@@ -39,6 +39,8 @@ pub struct RouterState {
     pub subscribe: Vec<ListenAddr>,
     /// Whether suffix keys serve.
     pub dotsplit: Dotsplit,
+    /// The key that serves hosts without one.
+    pub fallback_key: Option<RouteKey>,
     /// The route table.
     pub table: TableHandle,
     /// What the workers count.
@@ -105,6 +107,7 @@ impl AdminSource for RouterState {
         let sources = Sources {
             table: &table,
             dotsplit: self.dotsplit,
+            fallback_key: self.fallback_key.as_ref(),
             listeners: &self.listeners,
             certs: &self.certs,
             now_ms: deadline::process_ms(),

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use route_table::{Address, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
+use route_table::{Address, Algorithm, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
 
 use crate::datagram::{Command, Subscription};
 use crate::effect::{Departure, Effect};
@@ -61,6 +61,8 @@ pub struct RegistryConfig {
     pub sign_tolerance_s: u64,
     /// How long a node stays without renewal, in milliseconds. Default 17,000.
     pub lease_ms: u64,
+    /// How a key spreads its requests if the announcement that creates it does not say.
+    pub algorithm: Algorithm,
     /// Where upstreams may be.
     pub upstream_policy: UpstreamPolicy,
     /// How much may be held.
@@ -73,6 +75,7 @@ impl Default for RegistryConfig {
             sign: None,
             sign_tolerance_s: 60,
             lease_ms: 17_000,
+            algorithm: Algorithm::default(),
             upstream_policy: UpstreamPolicy::default_allow(),
             limits: Limits::default(),
         }
@@ -109,6 +112,7 @@ pub enum StaticNodeError {
 #[derive(Debug)]
 pub struct Registry {
     lease_ms: u64,
+    algorithm: Algorithm,
     policy: UpstreamPolicy,
     proofs: Option<Proofs>,
     roster: Roster,
@@ -121,13 +125,15 @@ impl Registry {
     /// An empty registry that publishes through `writer`.
     #[must_use]
     pub fn new(config: RegistryConfig, writer: TableWriter) -> Self {
-        let RegistryConfig { sign, sign_tolerance_s, lease_ms, upstream_policy, limits } = config;
+        let RegistryConfig { sign, sign_tolerance_s, lease_ms, algorithm, upstream_policy, limits } =
+            config;
         let proofs = sign.map(|digest| Proofs {
             keyring: Keyring::new(digest, limits.cached_keys_max),
             replay: ReplayGuard::new(sign_tolerance_s, limits.marks_max),
         });
         Self {
             lease_ms,
+            algorithm,
             policy: upstream_policy,
             proofs,
             roster: Roster::new(limits, writer),
@@ -224,7 +230,7 @@ impl Registry {
             }
             None => {
                 let facts = facts(address, subscription);
-                let algorithm = subscription.algo.unwrap_or_default();
+                let algorithm = subscription.algo.unwrap_or(self.algorithm);
                 let node = self.roster.add(route.clone(), facts, algorithm, due_ms);
                 node.load.note_announce(now.unix, subscription.cores, subscription.load);
                 self.acknowledge(&route, subscription);
@@ -266,7 +272,7 @@ impl Registry {
         }
         self.roster.check_room(&key).map_err(StaticNodeError::NoRoom)?;
         facts.origin = NodeOrigin::Static;
-        self.roster.add(key, facts, route_table::Algorithm::default(), u64::MAX);
+        self.roster.add(key, facts, self.algorithm, u64::MAX);
         Ok(())
     }
 

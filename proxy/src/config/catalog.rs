@@ -25,6 +25,8 @@ pub enum Opt {
     UpstreamAllow,
     Route,
     Dotsplit,
+    FallbackKey,
+    Algorithm,
     DefaultCert,
     CertDir,
     CertRoot,

@@ -68,6 +68,8 @@ impl Draft {
                 let on = values::switch(text)?;
                 settings.dotsplit = if on { Dotsplit::On } else { Dotsplit::Off };
             }
+            Opt::FallbackKey => settings.fallback_key = Some(values::key(text)?),
+            Opt::Algorithm => settings.algorithm = values::algorithm(text)?,
             Opt::DefaultCert => settings.default_cert = Some(values::cert_pair(text)?),
             Opt::CertDir => settings.cert_dir = Some(values::directory(text)?),
             Opt::CertRoot => settings.cert_root.push(values::directory(text)?),

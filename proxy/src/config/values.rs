@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use route_table::{Address, Proto, RouteKey};
+use route_table::{Address, Algorithm, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
@@ -165,6 +165,16 @@ pub fn proxy_source(text: &str) -> Result<ProxySource, String> {
         true => Ok(ProxySource::Net(net)),
         false => Err(format!("bits are set beyond the prefix; did you mean {}?", net.trunc())),
     }
+}
+
+/// A key that requests can be routed by.
+pub fn key(text: &str) -> Result<RouteKey, String> {
+    RouteKey::parse(text.as_bytes()).map_err(|error| format!("{error}"))
+}
+
+/// An algorithm by its name on the wire.
+pub fn algorithm(text: &str) -> Result<Algorithm, String> {
+    text.parse().map_err(|_| "no such algorithm".to_owned())
 }
 
 /// `KEY=ADDR[,proto=http][,weight=N]`.

@@ -61,9 +61,19 @@ fn listeners() -> Vec<Listening> {
 }
 
 fn told(url: &str, table: &Table, dotsplit: Dotsplit) -> Explanation {
+    told_with(url, table, dotsplit, None)
+}
+
+fn told_with(
+    url: &str,
+    table: &Table,
+    dotsplit: Dotsplit,
+    fallback_key: Option<&RouteKey>,
+) -> Explanation {
     let sources = Sources {
         table,
         dotsplit,
+        fallback_key,
         listeners: &listeners(),
         certs: &OneCertificate,
         now_ms: NOW_MS,
@@ -178,6 +188,19 @@ fn explained_key_is_the_key_a_request_gets() {
             }
         }
     }
+}
+
+#[test]
+fn the_fallback_key_is_looked_up_last_and_named_as_such() {
+    let route = |key| (key, vec![node(1, 0, NodeOrigin::Static)]);
+    let table = table(vec![route("rest.example"), route(".b.example")]);
+    let key = RouteKey::parse(b"rest.example").unwrap();
+    let ask = |url| told_with(url, &table, Dotsplit::On, Some(&key));
+    let told = ask("http://other.test/");
+    assert_eq!(told.key.as_deref(), Some("rest.example"));
+    assert_eq!(lookups(&told), [("other.test", false), (".test", false), ("rest.example", true)]);
+    assert!(told.to_string().contains("key          rest.example found (fallback)\n"));
+    assert_eq!(ask("http://a.b.example/").key.as_deref(), Some(".b.example"));
 }
 
 #[test]

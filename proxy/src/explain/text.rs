@@ -20,7 +20,8 @@ impl fmt::Display for Explanation {
         }
         for lookup in &self.lookups {
             let found = if lookup.found { "found" } else { "unknown" };
-            writeln!(out, "  key          {} {found}", lookup.key)?;
+            let fallback = if lookup.fallback { " (fallback)" } else { "" };
+            writeln!(out, "  key          {} {found}{fallback}", lookup.key)?;
         }
         if let (Some(algorithm), Some(hits)) = (&self.algorithm, self.hits) {
             writeln!(out, "  balance      {algorithm}, {hits} requests so far")?;

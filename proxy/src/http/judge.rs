@@ -223,7 +223,10 @@ fn choose(
     tried: &Tried,
 ) -> Result<(PolicyId, Arc<Node>), Denial> {
     let mut reader = ctx.table.borrow_mut();
-    let Some(route) = route_of(reader.load(), head, host, ctx.shared.dotsplit) else {
+    let table = reader.load();
+    let route =
+        route_of(table, head, host, ctx.shared.dotsplit).or_else(|| fallback(ctx, table, tried));
+    let Some(route) = route else {
         ctx.shard.add(Counter::UnknownKey, 1);
         return Err(Denial::Status(404));
     };
@@ -253,6 +256,13 @@ pub fn route_of<'t>(
     let route = table.lookup_path(host, if decoded { &path } else { b"" }, dotsplit);
     buffer::give(Use::Head, path);
     route
+}
+
+/// The route of hosts that have none, if there is one.
+fn fallback<'t>(ctx: &Context, table: &'t Table, tried: &Tried) -> Option<&'t Arc<Route>> {
+    let route = table.get(ctx.shared.fallback_key.as_ref()?.as_str())?;
+    ctx.shard.add(Counter::Fallback, u64::from(tried.is_empty()));
+    Some(route)
 }
 
 /// A host that another certificate than this connection's stands for must be asked over a connection

@@ -26,6 +26,7 @@ pub(super) struct Stats {
     listeners: Vec<Listener>,
     subscribe: Vec<String>,
     dotsplit: bool,
+    fallback_key: Option<String>,
     table: TableSummary,
     workers: Vec<Worker>,
     totals: Map<String, Value>,
@@ -107,6 +108,7 @@ impl Stats {
             listeners: listeners.collect(),
             subscribe: state.subscribe.iter().map(ToString::to_string).collect(),
             dotsplit: state.dotsplit == Dotsplit::On,
+            fallback_key: state.fallback_key.as_ref().map(ToString::to_string),
             table: TableSummary {
                 generation: table.generation(),
                 keys: table.len(),

@@ -39,6 +39,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         ),
         subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
         dotsplit: Dotsplit::Off,
+        fallback_key: None,
         table,
         metrics: Metrics::with_head_rejects(2, &["bare_lf"]),
         subscriptions: Arc::default(),

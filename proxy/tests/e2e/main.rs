@@ -15,6 +15,7 @@ mod http1_edges;
 mod mountpoints;
 mod policy;
 mod proxy_protocol;
+mod subscribe_choice;
 mod subscribe_https;
 mod subscribe_lifecycle;
 mod subscribe_signed;

@@ -91,6 +91,8 @@ families! {
         "Requests refused for the form of their head or framing, by reason.";
     REQUESTS_UNROUTED = Counter "suzerain_requests_unrouted_total" ["reason"]
         "Well-formed requests for which no upstream could be chosen, by reason.";
+    REQUESTS_FALLBACK = Counter "suzerain_requests_fallback_total" []
+        "Requests routed by the fallback key because their host has no key of its own.";
     REQUEST_BYTES = Counter "suzerain_request_bytes_total" []
         "Bytes received from clients, heads included, TLS framing excluded.";
     RESPONSE_BYTES = Counter "suzerain_response_bytes_total" []
@@ -258,6 +260,10 @@ counters! {
         Misdirected = "misdirected",
         /// The route has no node left to try (502 or 503).
         NoNode = "no_node",
+    }
+    REQUESTS_FALLBACK {
+        /// The fallback key served a host that has none.
+        Fallback
     }
     REQUEST_BYTES {
         /// Bytes read from clients.

@@ -103,6 +103,33 @@ const ROUTER: &[OptFacts] = &[
         example: "true",
     },
     OptFacts {
+        opt: Opt::FallbackKey,
+        name: "fallback-key",
+        shape: Shape::One,
+        section: Section::Routing,
+        value: "KEY",
+        default: "none: a host without a key gets 404",
+        allowed: "a key: a host name, perhaps with :PORT and a /PATH",
+        about: "Serve a request whose host has no key, not even by dotsplit, from the nodes of this \
+             key. The node sees the Host as it was sent. While the key has no node: 404.",
+        cost: "Every host name that leads here is served, made-up ones too.",
+        example: r#""default.example""#,
+    },
+    OptFacts {
+        opt: Opt::Algorithm,
+        name: "algorithm",
+        shape: Shape::One,
+        section: Section::Routing,
+        value: "NAME",
+        default: "wrr",
+        allowed: "wrr, lrc, wlrc, iphash or p2c",
+        about: "How the nodes of a key share its requests if the announcement that created the \
+             key does not say: in turn by weight, fewest requests in flight, the same by weight, \
+             by client address, or the better of two drawn by chance.",
+        cost: "",
+        example: r#""p2c""#,
+    },
+    OptFacts {
         opt: Opt::UpstreamAllow,
         name: "upstream-allow",
         shape: Shape::Many,

@@ -31,10 +31,10 @@ fn turns(weights: &[u32], count: u32) -> String {
 
 #[test]
 fn wrr_serves_in_the_order_observed_on_uwsgi() {
-    assert_eq!(turns(&[1, 1], 6), "BABABA");
-    assert_eq!(turns(&[3, 1], 8), "BAAABAAA");
-    assert_eq!(turns(&[1, 3], 8), "BABBBABB");
-    assert_eq!(turns(&[2, 3, 5], 8), "CABCCABC");
+    assert_eq!(turns(&[1, 1], 12), "BABABABABABA");
+    assert_eq!(turns(&[3, 1], 12), "BAAABAAABAAA");
+    assert_eq!(turns(&[1, 3], 12), "BABBBABBBABB");
+    assert_eq!(turns(&[2, 3, 5], 20), "CABCCABCCABCCABCCABC");
     assert_eq!(turns(&[7], 3), "AAA");
     assert_eq!(turns(&[0, 1], 4), "BABA");
     assert_eq!(turns(&[], 2), "--");
@@ -90,8 +90,27 @@ fn ip_hash_reads_the_address_as_uwsgi_does() {
     assert_eq!(of("127.0.0.1"), 'B');
     assert_eq!(of("10.0.0.1"), 'A');
     assert_eq!(of("::ffff:127.0.0.1"), 'B');
-    assert_eq!(of("::1"), of("::1"));
     assert_eq!(letter(ip_hash([].iter(), IpAddr::from([127, 0, 0, 1]))), '-');
+}
+
+/// Indices computed apart from this code, by a few lines of Python that follow the rule of the
+/// specification: `x = x * 33 % 2**32 ^ byte` from 5381 on, or the little-endian number.
+#[test]
+fn ip_hash_follows_the_rule_for_every_family_and_count() {
+    for (ip, indices) in [
+        ("127.0.0.1", [1, 2, 3]),
+        ("10.0.0.1", [0, 2, 1]),
+        ("192.0.2.7", [0, 0, 1]),
+        ("::1", [0, 1, 3]),
+        ("2001:db8::7", [0, 1, 1]),
+        ("fe80::1", [0, 1, 2]),
+    ] {
+        for (count, index) in [2, 3, 5].into_iter().zip(indices) {
+            let nodes = nodes(&vec![1; count]);
+            let node = ip_hash(nodes.iter(), ip.parse().expect("an address")).expect("a node");
+            assert_eq!(node.id, NodeId(index), "{ip} of {count}");
+        }
+    }
 }
 
 #[test]
