@@ -42,6 +42,14 @@ impl ClientReader {
             Self::Tls(half) => half.watch(),
         }
     }
+
+    /// Whether the client has finished sending, or is gone; asked while nobody reads.
+    pub fn has_left(&self) -> bool {
+        match self {
+            Self::Plain(half) => half.is_finished(),
+            Self::Tls(half) => half.is_finished(),
+        }
+    }
 }
 
 impl ClientWriter {

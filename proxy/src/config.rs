@@ -12,6 +12,7 @@ mod key_table;
 pub mod limits;
 pub mod problem;
 mod reference;
+mod resilience;
 mod seen;
 mod similar;
 pub mod units;

@@ -4,11 +4,16 @@ use std::{
     cell::{Cell, RefCell},
     net::{IpAddr, SocketAddr},
     ops::Range,
+    rc::Rc,
     sync::Arc,
 };
 
 use route_table::{Dotsplit, RouteKey, TableReader};
-use router_core::{access_log::LogSink, metrics::Shard, upstream::pool::Pool};
+use router_core::{
+    access_log::LogSink,
+    metrics::Shard,
+    upstream::{pool::Pool, queue::Queues},
+};
 use rustls::ServerConfig;
 
 use crate::{
@@ -46,6 +51,8 @@ pub struct Context {
     pub table: RefCell<TableReader>,
     /// Idle upstream connections.
     pub pool: RefCell<Pool>,
+    /// Requests that wait for a node with room.
+    pub queues: Rc<Queues>,
     /// Counters.
     pub shard: Arc<Shard>,
     /// Access log.

@@ -168,11 +168,10 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
     if told.nodes.is_empty() {
         told.status = Some(503);
         told.problems.push("the key has no node".to_owned());
-    } else if told.nodes.iter().all(|node| node.cooling_ms > 0) {
+    } else if told.nodes.iter().all(NodeStanding::is_out) {
         let count = told.nodes.len();
-        told.problems.push(format!(
-            "all {count} nodes cool down after failures; they are tried all the same"
-        ));
+        told.problems
+            .push(format!("all {count} nodes are out after failures; they are tried all the same"));
     }
 }
 

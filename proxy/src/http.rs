@@ -7,11 +7,13 @@
 
 pub mod admission;
 pub mod attempt;
+pub mod blame;
 pub mod exchange;
 pub mod failure;
 pub mod forward_http;
 pub mod forward_uwsgi;
 pub mod held_body;
+pub mod in_flight;
 pub mod inbound;
 pub mod judge;
 pub mod rejects;
@@ -19,3 +21,4 @@ pub mod reply;
 pub mod request_body;
 pub mod response;
 pub mod session;
+mod wait_room;

@@ -5,11 +5,14 @@
 //! keeps them in a struct of its own, in a file below here, and adds one field to [`Policy`]; its
 //! options are declared in the catalogue with `Scope::Key` and set in `config::key_table`.
 
+pub mod resilience;
+
 use std::collections::HashMap;
 
 use route_table::RouteKey;
 
 use crate::config::Timeouts;
+use resilience::Resilience;
 
 /// The rules for the requests of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// Largest request body, in bytes; `None`: no bound. A larger one gets 413.
     pub body_bytes_max: Option<u64>,
+    /// Failing nodes and too many requests.
+    pub resilience: Resilience,
 }
 
 /// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.

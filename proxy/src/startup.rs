@@ -262,6 +262,7 @@ impl Fleet<'_> {
                     shared,
                     table: table.reader().into(),
                     pool: Pool::default().into(),
+                    queues: Default::default(),
                     log: log.sink(shard.clone()),
                     shard,
                     held_bytes: 0.into(),

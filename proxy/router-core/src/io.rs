@@ -88,6 +88,16 @@ impl ReadHalf {
         self.watch.clone()
     }
 
+    /// Whether the other side has finished sending and all it sent was read. One system call.
+    pub fn is_finished(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        match recv(self.fd, &mut [0], flags) {
+            Ok(received) => received == 0,
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => false,
+            Err(_reset) => true,
+        }
+    }
+
     /// Whether an idle connection is still open and silent. One system call.
     pub fn is_quiet(&self) -> bool {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;

@@ -1,11 +1,12 @@
 //! Connections to nodes: take an idle one or open a new one, and remember how the node did.
 
 pub mod pool;
+pub mod queue;
 pub mod retry;
 
 use std::{cell::RefCell, io, time::Duration};
 
-use route_table::Node;
+use route_table::{EjectRules, Node};
 
 use crate::{
     deadline,
@@ -14,10 +15,6 @@ use crate::{
 };
 
 use pool::Pool;
-
-/// How long a node that refused a connection is skipped. Vassals announce every 10 s, so a node that
-/// came back is tried well before its next announcement.
-pub const COOLDOWN_MS: u64 = 3_000;
 
 /// Whether a pooled connection came from the pool.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,13 +47,14 @@ pub enum Checkout {
 /// Checks out a connection to `node`.
 ///
 /// # Errors
-/// Of the connect. The node then cools down for [`COOLDOWN_MS`].
+/// Of the connect. Unless ejections are off, the node is then out at once.
 pub async fn checkout(
     node: &Node,
     how: Checkout,
     pool: &RefCell<Pool>,
     shard: &Shard,
     limit: Duration,
+    eject: EjectRules,
 ) -> io::Result<Upstream> {
     if how != Checkout::Fresh {
         let found = pool.borrow_mut().take(node.id);
@@ -71,8 +69,14 @@ pub async fn checkout(
         Ok((read, write)) => Ok(Upstream { read, write, reuse: Reuse::Fresh }),
         Err(error) => {
             shard.add(Counter::UpstreamConnectFailures, 1);
-            node.load.note_failure(deadline::process_ms(), COOLDOWN_MS);
+            note_failure(node, eject.without_patience(), shard);
             Err(error)
         }
     }
+}
+
+/// The node failed: it may be out for a while now.
+pub fn note_failure(node: &Node, eject: EjectRules, shard: &Shard) {
+    let ejected = node.load.note_failure(deadline::process_ms(), eject);
+    shard.add(Counter::UpstreamEjections, u64::from(ejected));
 }

@@ -37,6 +37,14 @@ pub enum Opt {
     Io,
     ConnectionsMax,
     BodyBytesMax,
+    EjectFailures,
+    EjectTime,
+    EjectTimeMax,
+    EjectOn5xx,
+    SlowStart,
+    NodeConnectionsMax,
+    QueueMax,
+    QueueTimeout,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,
@@ -73,18 +81,21 @@ pub enum Section {
     Operation,
     /// Bounds and resources.
     Resources,
+    /// Nodes that fail, and more requests than can be served.
+    Resilience,
     /// The `[timeouts]` table; file only.
     Timeouts,
 }
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
         Self::Operation,
         Self::Resources,
+        Self::Resilience,
         Self::Timeouts,
     ];
 
@@ -97,6 +108,7 @@ impl Section {
             Self::Certificates => "Certificates",
             Self::Operation => "Seeing what it does",
             Self::Resources => "Resources",
+            Self::Resilience => "When nodes fail or too much comes",
             Self::Timeouts => "Timeouts",
         }
     }

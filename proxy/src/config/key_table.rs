@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use route_table::RouteKey;
 
-use super::catalog::{Opt, Shape};
+use super::catalog::{Opt, Section, Shape};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, limits, values};
+use super::{Given, limits, resilience, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -77,6 +77,9 @@ fn take(policy: &mut Policy, seen: &mut Seen, given: Given) -> Result<(), Proble
 pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
     match opt {
         Opt::BodyBytesMax => policy.body_bytes_max = values::bytes_or_none(text)?,
+        _ if opt.facts().section == Section::Resilience => {
+            resilience::set(&mut policy.resilience, opt, text)?;
+        }
         _ => *timeout(policy, opt) = values::duration(text, TIMEOUT.0, TIMEOUT.1)?,
     }
     Ok(())

@@ -26,6 +26,12 @@ pub const TOLERANCE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const CONNECTIONS_DEFAULT: usize = 100_000;
 /// Most client connections that can be set.
 pub const CONNECTIONS_MAX: usize = 10_000_000;
+/// Most failures in a row that can be counted for an ejection.
+pub const EJECT_FAILURES_MAX: u32 = 255;
+/// Largest bound on exchanges of a node or a key.
+pub const BOUND_MAX: u32 = 1_000_000;
+/// Longest queue of a key.
+pub const QUEUE_MAX: u32 = 100_000;
 /// Largest weight of a static node.
 pub const WEIGHT_MAX: u32 = 65_535;
 

@@ -345,5 +345,5 @@ fn sections_of_the_reference_cover_every_option() {
     for facts in OPTIONS {
         assert!(page.contains(&format!("### `{}`", facts.key())), "{}", facts.name);
     }
-    assert_eq!(Section::ALL.len(), 6);
+    assert_eq!(Section::ALL.len(), 7);
 }

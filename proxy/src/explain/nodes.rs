@@ -15,6 +15,8 @@ pub enum Standing {
     Backup,
     /// Skipped after failures.
     Cooling,
+    /// Skipped because its health checks failed.
+    Unhealthy,
 }
 
 /// One node of the key.
@@ -32,6 +34,8 @@ pub struct NodeStanding {
     pub standing: Standing,
     /// Milliseconds until it is no longer skipped; 0 if it is not.
     pub cooling_ms: u64,
+    /// Whether its health checks failed.
+    pub unhealthy: bool,
     /// Exchanges open with it.
     pub in_flight: u32,
     /// Exchanges given to it.
@@ -42,18 +46,26 @@ pub struct NodeStanding {
     pub announced_s_ago: Option<u64>,
 }
 
+impl NodeStanding {
+    /// Whether failures or health checks keep it out.
+    pub fn is_out(&self) -> bool {
+        self.unhealthy || self.cooling_ms > 0
+    }
+}
+
 /// Every node with its standing, by the rule of `Route::pick` for a request not yet tried anywhere.
 pub(super) fn standings(nodes: &[Arc<Node>], now_ms: u64, now_unix: u64) -> Vec<NodeStanding> {
     let mut told: Vec<_> = nodes.iter().map(|node| describe(node, now_ms, now_unix)).collect();
     let lowest = |told: &[NodeStanding], may: fn(&NodeStanding) -> bool| {
         told.iter().filter(|node| may(node)).map(|node| node.backup).min()
     };
-    let warm = lowest(&told, |node| node.cooling_ms == 0);
+    let warm = lowest(&told, |node| !node.is_out());
     // With nobody warm the pick fails open, so the cooling ones of the lowest level are candidates.
     let level = warm.or_else(|| lowest(&told, |_| true));
     for node in &mut told {
-        node.standing = match (Some(node.backup) == level, node.cooling_ms > 0) {
-            (true, cools) if !cools || warm.is_none() => Standing::Candidate,
+        node.standing = match (Some(node.backup) == level, node.is_out()) {
+            (true, out) if !out || warm.is_none() => Standing::Candidate,
+            (_, true) if node.unhealthy => Standing::Unhealthy,
             (_, true) => Standing::Cooling,
             (_, false) => Standing::Backup,
         };
@@ -70,6 +82,7 @@ fn describe(node: &Node, now_ms: u64, now_unix: u64) -> NodeStanding {
         backup: facts.backup,
         standing: Standing::Candidate,
         cooling_ms: load.cooling_until_ms.saturating_sub(now_ms),
+        unhealthy: load.is_unhealthy,
         in_flight: load.in_flight,
         requests: load.requests,
         failures: load.failures,

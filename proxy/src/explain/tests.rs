@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use route_table::{
-    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey, TableWriter, Tried,
+    Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey,
+    TableWriter, Tried,
 };
 
 use super::*;
@@ -116,18 +117,18 @@ fn unknown_key_lists_every_lookup_and_is_a_404() {
 #[test]
 fn cooling_nodes_are_skipped_and_all_cooling_are_tried_all_the_same() {
     let (cold, warm) = (node(1, 0, NodeOrigin::Static), node(2, 1, NodeOrigin::Static));
-    cold.load.note_failure(NOW_MS, 5000);
+    cold.load.note_failure(NOW_MS, EjectRules::at_once(5000));
     let table = table(vec![("a.example", vec![Arc::clone(&cold), Arc::clone(&warm)])]);
     let first = told("http://a.example/", &table, Dotsplit::Off);
     let standing: Vec<_> = first.nodes.iter().map(|n| (n.standing, n.cooling_ms)).collect();
     assert_eq!(standing, [(Standing::Cooling, 5000), (Standing::Candidate, 0)]);
     assert!(first.problems.is_empty());
 
-    warm.load.note_failure(NOW_MS, 5000);
+    warm.load.note_failure(NOW_MS, EjectRules::at_once(5000));
     let second = told("http://a.example/", &table, Dotsplit::Off);
     let standing: Vec<_> = second.nodes.iter().map(|n| n.standing).collect();
     assert_eq!(standing, [Standing::Candidate, Standing::Cooling]);
-    assert!(second.problems[0].contains("all 2 nodes cool"), "{:?}", second.problems);
+    assert!(second.problems[0].contains("all 2 nodes are out"), "{:?}", second.problems);
 }
 
 #[test]

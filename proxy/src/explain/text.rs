@@ -54,7 +54,10 @@ fn write_node(out: &mut fmt::Formatter<'_>, node: &NodeStanding) -> fmt::Result 
     match node.standing {
         Standing::Candidate => write!(out, ": candidate")?,
         Standing::Backup => write!(out, ": waits as a backup")?,
-        Standing::Cooling => write!(out, ": skipped")?,
+        Standing::Cooling | Standing::Unhealthy => write!(out, ": skipped")?,
+    }
+    if node.unhealthy {
+        write!(out, ", failed its health checks")?;
     }
     if node.cooling_ms > 0 {
         write!(out, ", cools for {} ms after {} failures", node.cooling_ms, node.failures)?;

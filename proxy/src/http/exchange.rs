@@ -17,8 +17,10 @@ use router_core::{
 
 use super::{
     attempt::{Attempt, Expecting, send_continue},
+    blame,
     failure::{Cause, Failure},
     held_body::HeldBody,
+    in_flight::InFlight,
     inbound::Inbound,
     judge::{Held, Judged, Plan, Refusal, judge},
     rejects,
@@ -104,15 +106,17 @@ enum Body<'c> {
 /// Runs one exchange to its end.
 pub async fn run(ctx: &Context, client: Client<'_>, plan: Plan, record: &mut Record) -> Outcome {
     let policy = ctx.shared.policies.get(plan.policy);
-    Exchange { ctx, policy, client, record, tried: Tried::default() }.run(plan).await
+    let mut tried = Tried::default();
+    tried.note_counted();
+    Exchange { ctx, policy, client, record, tried }.run(plan).await
 }
 
-struct Exchange<'a> {
-    ctx: &'a Context,
-    policy: &'a Policy,
-    client: Client<'a>,
+pub(super) struct Exchange<'a> {
+    pub(super) ctx: &'a Context,
+    pub(super) policy: &'a Policy,
+    pub(super) client: Client<'a>,
     record: &'a mut Record,
-    tried: Tried,
+    pub(super) tried: Tried,
 }
 
 impl<'a> Exchange<'a> {
@@ -162,18 +166,35 @@ impl<'a> Exchange<'a> {
         let mut how = Checkout::Any;
         for attempt in 1.. {
             let progressed = Progressed::default();
+            let _in_flight = match plan.room.take() {
+                None => InFlight::begin(&plan.node),
+                Some(room) => match Box::pin(self.wait_for_room(&mut plan, room, held)).await {
+                    Ok(begun) => begun,
+                    Err(failure) => return self.failed(failure, 0),
+                },
+            };
             let node = plan.node.clone();
-            let _in_flight = InFlight::begin(&node);
             let (failure, progress, reuse) = match self.check_out(&node, how).await {
                 Err(failure) => (failure, Progress::Unconnected, Reuse::Fresh),
                 Ok(mut upstream) => {
                     let reuse = upstream.reuse;
                     match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
                         Ok(finished) if finished.switched => {
+                            node.load.note_success();
                             return Box::pin(self.tunnel(&node, upstream)).await;
                         }
                         Ok(finished) => return self.finish(&node, upstream, finished),
-                        Err(failure) => (failure, progressed.progress(), reuse),
+                        Err(failure) => {
+                            blame::note_failure(
+                                self.ctx,
+                                self.policy,
+                                &node,
+                                &failure,
+                                reuse,
+                                &progressed,
+                            );
+                            (failure, progressed.progress(), reuse)
+                        }
                     }
                 }
             };
@@ -200,7 +221,8 @@ impl<'a> Exchange<'a> {
         let how = if node.facts.proto == Proto::Uwsgi { Checkout::Fresh } else { how };
         let limit = self.policy.timeouts.connect;
         let began = (how == Checkout::Fresh).then(Instant::now);
-        let result = checkout(node, how, &self.ctx.pool, &self.ctx.shard, limit).await;
+        let eject = self.policy.resilience.eject;
+        let result = checkout(node, how, &self.ctx.pool, &self.ctx.shard, limit, eject).await;
         self.record.node = Some(node.clone());
         match result {
             Ok(upstream) => {
@@ -303,7 +325,7 @@ impl<'a> Exchange<'a> {
         Outcome::Tunnelled
     }
 
-    fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
+    pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
         match judge(self.ctx, self.client.conn, self.client.inbound.head(), &self.tried, held) {
             Judged::Admitted(plan) => Ok(plan),
             Judged::Refused(refusal) => Err(refusal),
@@ -312,7 +334,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn finish(self, node: &Node, upstream: Upstream, finished: Finished) -> Outcome {
-        node.load.note_success();
+        blame::note_answer(self.ctx, self.policy, node, self.record.status);
         let reusable =
             finished.upstream_clean && finished.request_done && node.facts.proto == Proto::Http;
         if reusable {
@@ -347,22 +369,6 @@ impl<'a> Exchange<'a> {
 /// Chunks mean nothing to a uwsgi node, so the body must be complete before its packet is written.
 fn must_hold(plan: &Plan) -> bool {
     plan.framing == RequestFraming::Chunked && plan.node.facts.proto == Proto::Uwsgi
-}
-
-/// Counts an exchange among those its node has in hand, for as long as it lives.
-struct InFlight<'n>(&'n Node);
-
-impl<'n> InFlight<'n> {
-    fn begin(node: &'n Node) -> Self {
-        node.load.begin();
-        Self(node)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.load.end();
-    }
 }
 
 /// Microseconds since `began`.

@@ -35,6 +35,12 @@ pub enum Cause {
     /// Too much memory is held by bodies that wait to be complete.
     #[error("too many request bodies are being held")]
     HeldBodies,
+    /// Too many requests wait for a node already.
+    #[error("too many requests are waiting for the application")]
+    QueueFull,
+    /// The request waited too long for a node.
+    #[error("the application had no room in time")]
+    QueueSlow,
     /// No node accepted a connection.
     #[error("no node could be reached")]
     Unreachable,

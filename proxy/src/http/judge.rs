@@ -10,7 +10,8 @@ use http1_wire::{
     decode_path, parse_request,
 };
 use route_table::{
-    CanonicalHost, Dotsplit, HostBuf, KeyError, Node, Proto, Route, Table, Tried, canonical_host,
+    CanonicalHost, Dotsplit, HostBuf, KeyError, Node, PickRules, Proto, Route, Table, Tried,
+    canonical_host,
 };
 use router_core::{
     buffer::{self, Use},
@@ -19,7 +20,7 @@ use router_core::{
     upstream::retry::Replay,
 };
 
-use super::{admission, forward_http, forward_uwsgi, rejects, reply::Text};
+use super::{admission, forward_http, forward_uwsgi, in_flight::Room, rejects, reply::Text};
 use crate::{
     context::{ConnFacts, Context},
     policy::PolicyId,
@@ -84,6 +85,8 @@ pub struct Plan {
     pub replay: Replay,
     /// The rules of the key that routed it.
     pub policy: PolicyId,
+    /// Where to wait for a node with room, if the key's nodes are bounded.
+    pub room: Option<Room>,
     /// The chosen node.
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
@@ -173,7 +176,7 @@ fn admit(
         ctx.shard.add(Counter::Misdirected, 1);
         return Err(Denial::Status(421));
     }
-    let (policy, node) = choose(ctx, conn, head, host, tried)?;
+    let Chosen { policy, room, node } = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
@@ -197,6 +200,7 @@ fn admit(
         expect_continue: head.expect_continue,
         replay: replay(head.method),
         policy,
+        room,
         node,
         request,
     })
@@ -221,7 +225,7 @@ fn choose(
     head: &RequestHead<'_, '_>,
     host: &CanonicalHost<'_>,
     tried: &Tried,
-) -> Result<(PolicyId, Arc<Node>), Denial> {
+) -> Result<Chosen, Denial> {
     let mut reader = ctx.table.borrow_mut();
     let table = reader.load();
     let route =
@@ -231,13 +235,28 @@ fn choose(
         return Err(Denial::Status(404));
     };
     let id = ctx.shared.policies.id_of(route.key());
-    admission::check(head, ctx.shared.policies.get(id))?;
-    let node = route.pick_for(deadline::now_ms(), tried, conn.ip).ok_or_else(|| {
+    let policy = ctx.shared.policies.get(id);
+    admission::check(head, policy)?;
+    let rules = PickRules {
+        now_ms: deadline::now_ms(),
+        client: conn.ip,
+        in_flight_max: policy.resilience.node_connections_max,
+        slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
+        wanted: None,
+    };
+    let node = route.pick_by(&rules, tried).ok_or_else(|| {
         // After a failed attempt it is that failure which counts.
         ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
         Denial::Status(503)
     })?;
-    Ok((id, node))
+    Ok(Chosen { policy: id, room: Room::of(route, &policy.resilience), node })
+}
+
+/// What the route table has for a request.
+struct Chosen {
+    policy: PolicyId,
+    room: Option<Room>,
+    node: Arc<Node>,
 }
 
 /// The route of a request: by its path too, if any key has a mountpoint. The path is taken as an

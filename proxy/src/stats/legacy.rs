@@ -71,6 +71,12 @@ struct SubscribedNode<'a> {
     references: u32,
     failcnt: u64,
     death_mark: u8,
+    /// Ours: failures since its last success.
+    failures_in_row: u32,
+    /// Ours: times failures took it out.
+    ejections: u64,
+    /// Ours: health checks keep it out.
+    unhealthy: bool,
     /// Ours: milliseconds this node is still skipped.
     cooling_ms: u64,
 }
@@ -156,7 +162,10 @@ fn subscribed_node(node: &Node, now_ms: u64) -> SubscribedNode<'_> {
         wrr: 0,
         references: load.in_flight,
         failcnt: load.failures,
-        death_mark: u8::from(cooling_ms > 0),
+        death_mark: u8::from(cooling_ms > 0 || load.is_unhealthy),
+        failures_in_row: load.failures_in_row,
+        ejections: load.ejections,
+        unhealthy: load.is_unhealthy,
         cooling_ms,
     }
 }

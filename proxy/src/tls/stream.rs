@@ -124,6 +124,11 @@ impl TlsReadHalf {
     pub fn watch_handle(&self) -> Rc<Watch> {
         self.read.watch_handle()
     }
+
+    /// Whether the connection below has ended and nothing is left to read from it.
+    pub fn is_finished(&self) -> bool {
+        self.read.is_finished()
+    }
 }
 
 /// What a session had to give.

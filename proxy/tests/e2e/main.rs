@@ -7,6 +7,7 @@
 mod admin;
 mod announce;
 mod cli;
+mod ejection;
 mod framing_attacks;
 mod harness;
 mod http1;
@@ -15,6 +16,7 @@ mod http1_edges;
 mod mountpoints;
 mod policy;
 mod proxy_protocol;
+mod queue;
 mod subscribe_choice;
 mod subscribe_https;
 mod subscribe_lifecycle;

@@ -57,15 +57,39 @@ impl FromStr for Algorithm {
 #[error("algorithm is none of wrr, lrc, wlrc, iphash, p2c")]
 pub struct AlgorithmUnknown;
 
+/// Slow start: a node that joined less than `ms` ago has a part of its weight, growing with time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Ramp {
+    pub now_ms: u64,
+    /// How long a node takes to its full weight; 0: none.
+    pub ms: u64,
+}
+
+/// Parts a weight grows in. Full weights are multiples of it, so that ratios of grown nodes are
+/// those of their weights.
+const RAMP_STEPS: u64 = 10;
+
+impl Ramp {
+    fn weight(self, node: &Node) -> u64 {
+        let full = u64::from(node.facts.weight.max(1));
+        if self.ms == 0 {
+            return full;
+        }
+        let age = node.load.age_ms(self.now_ms).min(self.ms);
+        full * (RAMP_STEPS * age / self.ms).max(1)
+    }
+}
+
 /// Weighted round robin: the node whose turn it is at `turn`.
 ///
 /// In a cycle each node is served `weight / smallest weight` times, rounded down. A cycle begins
 /// with one turn of the last node and then serves the nodes in order: weights 1,1 give `B A`,
 /// weights 2,3,5 give `C A B C`.
-pub(crate) fn wrr<'n, I>(nodes: I, turn: u32) -> Option<&'n Arc<Node>>
+pub(crate) fn wrr<'n, I>(nodes: I, turn: u32, ramp: Ramp) -> Option<&'n Arc<Node>>
 where
     I: Iterator<Item = &'n Arc<Node>> + Clone,
 {
+    let weight = |node: &Node| ramp.weight(node);
     let least = nodes.clone().map(|node| weight(node)).min()?;
     let cycle: u64 = nodes.clone().map(|node| weight(node) / least).sum();
     let Some(mut place) = (u64::from(turn) % cycle).checked_sub(1) else {
@@ -89,16 +113,16 @@ where
 
 /// Least requests in flight per weight; among equals the fewest since the last announcement,
 /// per weight too.
-pub(crate) fn wlrc<'n, I>(nodes: I) -> Option<&'n Arc<Node>>
+pub(crate) fn wlrc<'n, I>(nodes: I, ramp: Ramp) -> Option<&'n Arc<Node>>
 where
     I: Iterator<Item = &'n Arc<Node>>,
 {
-    nodes.min_by(|left, right| by_load_per_weight(left, right))
+    nodes.min_by(|left, right| by_load_per_weight(left, right, ramp))
 }
 
 /// Two choices: draws two different nodes by `turn` and takes the less loaded per weight. Near the
 /// balance of looking at all nodes, without all workers running to the same one.
-pub(crate) fn p2c<'n, I>(nodes: I, turn: u32) -> Option<&'n Arc<Node>>
+pub(crate) fn p2c<'n, I>(nodes: I, turn: u32, ramp: Ramp) -> Option<&'n Arc<Node>>
 where
     I: Iterator<Item = &'n Arc<Node>> + Clone,
 {
@@ -112,13 +136,13 @@ where
     let second = second + u64::from(second >= first);
     let at = |index: u64| nodes.clone().nth(index as usize);
     let (first, second) = (at(first)?, at(second)?);
-    Some(if by_load_per_weight(second, first).is_lt() { second } else { first })
+    Some(if by_load_per_weight(second, first, ramp).is_lt() { second } else { first })
 }
 
-fn by_load_per_weight(left: &Node, right: &Node) -> Ordering {
+fn by_load_per_weight(left: &Node, right: &Node, ramp: Ramp) -> Ordering {
+    let (of_left, of_right) = (u128::from(ramp.weight(left)), u128::from(ramp.weight(right)));
     // Fractions compare by cross-multiplication: x/w < y/v exactly when x*v < y*w.
-    let across =
-        |x: u32, y: u32| (u64::from(x) * weight(right)).cmp(&(u64::from(y) * weight(left)));
+    let across = |x: u32, y: u32| (u128::from(x) * of_right).cmp(&(u128::from(y) * of_left));
     across(left.load.in_flight(), right.load.in_flight())
         .then_with(|| across(left.load.requests_lately(), right.load.requests_lately()))
 }
@@ -149,10 +173,6 @@ where
     let count = nodes.clone().count();
     let index = (number as usize).checked_rem(count)?;
     nodes.nth(index)
-}
-
-fn weight(node: &Node) -> u64 {
-    u64::from(node.facts.weight.max(1))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! made from the old one by [`Route::with_nodes`], which takes both along.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use crate::balance::{self, Algorithm};
+use crate::balance::{self, Algorithm, Ramp};
 use crate::key::RouteKey;
+use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
 use crate::node::{Node, NodeId};
 
@@ -20,6 +21,28 @@ pub struct Route {
     hits: AtomicU64,
     turn: AtomicU32,
     algorithm: Algorithm,
+    load: OnceLock<Arc<KeyLoad>>,
+}
+
+/// What a pick goes by besides the nodes. The default has no limit and no wish.
+#[derive(Clone, Copy, Debug)]
+pub struct PickRules {
+    /// The moment of the pick.
+    pub now_ms: u64,
+    /// The client's address, if it is known.
+    pub client: Option<IpAddr>,
+    /// Exchanges a node may have in hand; nodes with room go first.
+    pub in_flight_max: u32,
+    /// How long a node that joins takes to its full weight; 0: none.
+    pub slow_start_ms: u64,
+    /// A node to prefer, if it is not out.
+    pub wanted: Option<NodeId>,
+}
+
+impl Default for PickRules {
+    fn default() -> Self {
+        Self { now_ms: 0, client: None, in_flight_max: u32::MAX, slow_start_ms: 0, wanted: None }
+    }
 }
 
 impl Route {
@@ -31,6 +54,7 @@ impl Route {
             hits: AtomicU64::new(0),
             turn: AtomicU32::new(0),
             algorithm,
+            load: OnceLock::new(),
         }
     }
 
@@ -44,6 +68,7 @@ impl Route {
             hits: AtomicU64::new(self.hits()),
             turn: AtomicU32::new(self.turn.load(Relaxed)),
             algorithm: self.algorithm,
+            load: self.load.clone(),
         }
     }
 
@@ -67,48 +92,76 @@ impl Route {
         self.hits.load(Relaxed)
     }
 
-    /// Picks the node for a request whose client address is not known; see [`Route::pick_for`].
-    pub fn pick(&self, now_ms: u64, tried: &Tried) -> Option<Arc<Node>> {
-        self.pick_for(now_ms, tried, None)
+    /// The counters of the key's limits, made at the first call.
+    ///
+    /// If that falls into the moment in which the key's nodes change, what was counted before the
+    /// change stays with the old route; later counts meet in one place.
+    pub fn load(&self) -> &Arc<KeyLoad> {
+        self.load.get_or_init(|| Arc::new(KeyLoad::new()))
     }
 
-    /// Picks a node that was not tried yet: of the lowest backup level that has one not cooling
-    /// at `now_ms`, or, if all of them cool, of the lowest level there is. None only if every node
-    /// was tried.
+    /// The counters of the key's limits, if any limit asked for them.
+    pub fn load_if_used(&self) -> Option<&Arc<KeyLoad>> {
+        self.load.get()
+    }
+
+    /// Picks the node for a request whose client address is not known; see [`Route::pick_by`].
+    pub fn pick(&self, now_ms: u64, tried: &Tried) -> Option<Arc<Node>> {
+        self.pick_by(&PickRules { now_ms, ..PickRules::default() }, tried)
+    }
+
+    /// Picks a node that was not tried yet: of the lowest backup level that has one not out, or,
+    /// if all of them are out, of the lowest level there is. Within the level those with room go
+    /// first; if none has room, one without is returned, since a backup is for nodes that are out
+    /// and not for busy ones. None only if every node was tried.
     ///
     /// A pick does not touch the node's counters: the caller begins and ends the exchange.
-    /// Without a `client` address [`Algorithm::IpHash`] falls back to [`Algorithm::Wrr`].
-    pub fn pick_for(
-        &self,
-        now_ms: u64,
-        tried: &Tried,
-        client: Option<IpAddr>,
-    ) -> Option<Arc<Node>> {
-        if tried.is_empty() {
+    /// Without a client address [`Algorithm::IpHash`] falls back to [`Algorithm::Wrr`].
+    pub fn pick_by(&self, rules: &PickRules, tried: &Tried) -> Option<Arc<Node>> {
+        if tried.is_first() {
             self.hits.fetch_add(1, Relaxed);
-            if let [only] = &*self.nodes {
-                return Some(Arc::clone(only));
-            }
+        }
+        if tried.is_empty()
+            && let [only] = &*self.nodes
+        {
+            return Some(Arc::clone(only));
         }
         let untried = |node: &&Arc<Node>| !tried.contains(node.id);
-        let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_cooling(now_ms);
-        self.pick_among(eligible, client).or_else(|| self.pick_among(untried, client)).cloned()
+        let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_out(rules.now_ms);
+        if let Some(wanted) = rules.wanted
+            && let Some(node) = self.nodes.iter().find(|node| node.id == wanted && eligible(node))
+        {
+            return Some(Arc::clone(node));
+        }
+        self.pick_among(eligible, rules).or_else(|| self.pick_among(untried, rules)).cloned()
     }
 
     fn pick_among(
         &self,
         may: impl Fn(&&Arc<Node>) -> bool + Copy,
-        client: Option<IpAddr>,
+        rules: &PickRules,
     ) -> Option<&Arc<Node>> {
         let level = self.nodes.iter().filter(may).map(|node| node.facts.backup).min()?;
         let nodes = self.nodes.iter().filter(|node| node.facts.backup == level && may(node));
-        match (self.algorithm, client) {
+        if rules.in_flight_max == u32::MAX {
+            return self.next_of(nodes, rules);
+        }
+        let with_room = nodes.clone().filter(|node| node.load.in_flight() < rules.in_flight_max);
+        self.next_of(with_room, rules).or_else(|| self.next_of(nodes, rules))
+    }
+
+    fn next_of<'n, I>(&self, nodes: I, rules: &PickRules) -> Option<&'n Arc<Node>>
+    where
+        I: Iterator<Item = &'n Arc<Node>> + Clone,
+    {
+        let ramp = Ramp { now_ms: rules.now_ms, ms: rules.slow_start_ms };
+        match (self.algorithm, rules.client) {
             (Algorithm::Lrc, _) => balance::lrc(nodes),
-            (Algorithm::Wlrc, _) => balance::wlrc(nodes),
+            (Algorithm::Wlrc, _) => balance::wlrc(nodes, ramp),
             (Algorithm::IpHash, Some(client)) => balance::ip_hash(nodes, client),
-            (Algorithm::P2c, _) => balance::p2c(nodes, self.turn.fetch_add(1, Relaxed)),
+            (Algorithm::P2c, _) => balance::p2c(nodes, self.turn.fetch_add(1, Relaxed), ramp),
             (Algorithm::Wrr | Algorithm::IpHash, _) => {
-                balance::wrr(nodes, self.turn.fetch_add(1, Relaxed))
+                balance::wrr(nodes, self.turn.fetch_add(1, Relaxed), ramp)
             }
         }
     }
@@ -118,9 +171,20 @@ impl Route {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
     ids: [Option<NodeId>; TRIED_NODES_MAX],
+    is_again: bool,
 }
 
 impl Tried {
+    /// The request was counted already and is routed again without having failed.
+    pub fn note_counted(&mut self) {
+        self.is_again = true;
+    }
+
+    /// Whether the request is routed for the first time, so that it has to be counted.
+    pub fn is_first(&self) -> bool {
+        !self.is_again && self.is_empty()
+    }
+
     /// Remembers a node. A node beyond [`TRIED_NODES_MAX`] takes the place of the oldest; callers
     /// stop retrying before that.
     pub fn push(&mut self, id: NodeId) {

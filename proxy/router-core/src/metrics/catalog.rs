@@ -107,13 +107,15 @@ families! {
     UPSTREAM_CONNECTS = Counter "suzerain_upstream_connects_total" []
         "Connections opened to upstreams.";
     UPSTREAM_CONNECT_FAILURES = Counter "suzerain_upstream_connect_failures_total" []
-        "Connections to upstreams that could not be opened; the node cools down.";
+        "Connections to upstreams that could not be opened; the node is out for a while.";
     UPSTREAM_REUSED = Counter "suzerain_upstream_reused_total" []
         "Exchanges that took an idle upstream connection out of the pool.";
     UPSTREAM_RETRIES = Counter "suzerain_upstream_retries_total" []
         "Exchanges offered to another node after one failed.";
     UPSTREAM_FAILURES = Counter "suzerain_upstream_failures_total" []
         "Exchanges an upstream broke off, stalled or answered with nonsense.";
+    UPSTREAM_EJECTIONS = Counter "suzerain_upstream_ejections_total" []
+        "Times failures in a row took a node out for a while.";
     UPSTREAM_POOL_EVICTIONS = Counter "suzerain_upstream_pool_evictions_total" []
         "Idle upstream connections closed for age, for room or by the upstream.";
     UPSTREAM_IDLE = Gauge "suzerain_upstream_idle_connections" ["worker"]
@@ -121,6 +123,10 @@ families! {
     UPSTREAM_CONNECT_DURATION = Histogram "suzerain_upstream_connect_duration_seconds" []
         "Time to open a connection to an upstream.";
 
+    QUEUE_WAITS = Counter "suzerain_queue_waits_total" []
+        "Requests that waited because all nodes of their key were full.";
+    QUEUE_REFUSALS = Counter "suzerain_queue_refusals_total" ["reason"]
+        "Requests that left the queue of their key without a node, by reason.";
     KEYS = Gauge "suzerain_keys" []
         "Keys in the route table.";
     NODES = Gauge "suzerain_nodes" []
@@ -132,7 +138,11 @@ families! {
     NODE_REQUESTS = Counter "suzerain_node_requests_total" ["key", "node"]
         "Exchanges given to one node, for the busiest keys.";
     NODE_FAILURES = Counter "suzerain_node_failures_total" ["key", "node"]
-        "Failures that made one node cool down, for the busiest keys.";
+        "Failures of one node, for the busiest keys.";
+    NODE_EJECTIONS = Counter "suzerain_node_ejections_total" ["key", "node"]
+        "Times failures in a row took one node out for a while, for the busiest keys.";
+    NODE_UNHEALTHY = Gauge "suzerain_node_unhealthy" ["key", "node"]
+        "1 while health checks keep one node out, for the busiest keys.";
     NODE_IN_FLIGHT = Gauge "suzerain_node_in_flight" ["key", "node"]
         "Exchanges open with one node now, for the busiest keys.";
     NODE_COOLING = Gauge "suzerain_node_cooling" ["key", "node"]
@@ -305,9 +315,25 @@ counters! {
         /// An upstream failed after it had accepted the connection.
         UpstreamFailures
     }
+    UPSTREAM_EJECTIONS {
+        /// Failures in a row took a node out.
+        UpstreamEjections
+    }
     UPSTREAM_POOL_EVICTIONS {
         /// A pooled connection was closed unused.
         UpstreamPoolEvictions
+    }
+    QUEUE_WAITS {
+        /// A request took a place in a queue.
+        QueueWaits
+    }
+    QUEUE_REFUSALS {
+        /// The queue was full.
+        QueueFull = "full",
+        /// The request waited too long.
+        QueueTimeouts = "timeout",
+        /// The client left.
+        QueueLeft = "client_left",
     }
     ACCESS_LOG_RECORDS {
         /// A record reached the writer's queue.

@@ -43,6 +43,8 @@ impl Collector for TableCollector {
         let now_ms = deadline::process_ms();
         per_node(page, &catalog::NODE_REQUESTS, &busiest, |load| load.requests);
         per_node(page, &catalog::NODE_FAILURES, &busiest, |load| load.failures);
+        per_node(page, &catalog::NODE_EJECTIONS, &busiest, |load| load.ejections);
+        per_node(page, &catalog::NODE_UNHEALTHY, &busiest, |load| u64::from(load.is_unhealthy));
         per_node(page, &catalog::NODE_IN_FLIGHT, &busiest, |load| u64::from(load.in_flight));
         per_node(page, &catalog::NODE_COOLING, &busiest, |load| {
             u64::from(load.cooling_until_ms > now_ms)
@@ -106,8 +108,8 @@ mod tests {
     use std::sync::Arc;
 
     use route_table::{
-        Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey, TableWriter,
-        Tried,
+        Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey,
+        TableWriter, Tried,
     };
 
     use super::*;
@@ -143,7 +145,7 @@ mod tests {
         let (mut writer, table) = TableWriter::new();
         let route = route("a.example", 1);
         route.nodes()[0].load.begin();
-        route.nodes()[0].load.note_failure(deadline::process_ms(), 60_000);
+        route.nodes()[0].load.note_failure(deadline::process_ms(), EjectRules::at_once(60_000));
         writer.stage_put(route);
         writer.publish();
         let mut page = Page::default();

@@ -3,6 +3,7 @@
 //! A part of the router with options of its own declares them in a file of its own below here and
 //! joins [`PARTS`].
 
+mod resilience;
 mod timeouts;
 
 use super::{Opt, OptFacts, Section, Shape};
@@ -10,7 +11,7 @@ use super::{Opt, OptFacts, Section, Shape};
 /// The catalogue, in the order of help and documentation within each section.
 pub const OPTIONS: &[OptFacts] = &joined();
 
-const PARTS: &[&[OptFacts]] = &[ROUTER, timeouts::TIMEOUTS];
+const PARTS: &[&[OptFacts]] = &[ROUTER, resilience::RESILIENCE, timeouts::TIMEOUTS];
 
 const fn joined() -> [OptFacts; count()] {
     let mut all = [ROUTER[0]; count()];

@@ -19,6 +19,14 @@ impl Opt {
     pub const fn scope(self) -> Scope {
         match self {
             Self::BodyBytesMax
+            | Self::EjectFailures
+            | Self::EjectTime
+            | Self::EjectTimeMax
+            | Self::EjectOn5xx
+            | Self::SlowStart
+            | Self::NodeConnectionsMax
+            | Self::QueueMax
+            | Self::QueueTimeout
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

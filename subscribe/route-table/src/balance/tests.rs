@@ -4,6 +4,8 @@ use super::*;
 use crate::address::Address;
 use crate::node::{NodeFacts, NodeId, NodeOrigin, Proto};
 
+const OFF: Ramp = Ramp { now_ms: 0, ms: 0 };
+
 /// Nodes A, B, C… with these weights.
 fn nodes(weights: &[u32]) -> Vec<Arc<Node>> {
     let facts = |weight| NodeFacts {
@@ -26,7 +28,7 @@ fn letter(node: Option<&Arc<Node>>) -> char {
 
 fn turns(weights: &[u32], count: u32) -> String {
     let nodes = nodes(weights);
-    (0..count).map(|turn| letter(wrr(nodes.iter(), turn))).collect()
+    (0..count).map(|turn| letter(wrr(nodes.iter(), turn, OFF))).collect()
 }
 
 #[test]
@@ -43,8 +45,8 @@ fn wrr_serves_in_the_order_observed_on_uwsgi() {
 #[test]
 fn wrr_stands_the_greatest_weights_and_the_last_turn() {
     let nodes = nodes(&[u32::MAX, u32::MAX, 1]);
-    assert_eq!(letter(wrr(nodes.iter(), 0)), 'C');
-    assert_eq!(letter(wrr(nodes.iter(), u32::MAX)), 'A');
+    assert_eq!(letter(wrr(nodes.iter(), 0, OFF)), 'C');
+    assert_eq!(letter(wrr(nodes.iter(), u32::MAX, OFF)), 'A');
 }
 
 /// Nine concurrent requests, then which node has how many.
@@ -66,7 +68,7 @@ fn lrc_levels_requests_in_flight() {
 
 #[test]
 fn wlrc_levels_requests_in_flight_by_weight() {
-    assert_eq!(nine(&[4, 2, 1], |nodes| wlrc(nodes)), [5, 3, 1]);
+    assert_eq!(nine(&[4, 2, 1], |nodes| wlrc(nodes, OFF)), [5, 3, 1]);
 }
 
 #[test]
@@ -127,7 +129,7 @@ fn p2c_keeps_the_load_near_the_weights() {
     let weights = [1, 1, 2, 4];
     let nodes = nodes(&weights);
     for turn in 0..8_000 {
-        p2c(nodes.iter(), turn).expect("a node").load.begin();
+        p2c(nodes.iter(), turn, OFF).expect("a node").load.begin();
     }
     for (node, weight) in nodes.iter().zip(weights) {
         let fair = 1_000 * weight;
@@ -141,8 +143,53 @@ fn p2c_never_takes_the_busier_of_two_and_stands_one_or_none() {
     let two = nodes(&[1, 1]);
     two[0].load.begin();
     for turn in 0..64 {
-        assert_eq!(letter(p2c(two.iter(), turn)), 'B');
+        assert_eq!(letter(p2c(two.iter(), turn, OFF)), 'B');
     }
-    assert_eq!(letter(p2c(nodes(&[1]).iter(), 7)), 'A');
-    assert_eq!(letter(p2c(nodes(&[]).iter(), 7)), '-');
+    assert_eq!(letter(p2c(nodes(&[1]).iter(), 7, OFF)), 'A');
+    assert_eq!(letter(p2c(nodes(&[]).iter(), 7, OFF)), '-');
+}
+
+/// Goal: a node that joins gets a growing share. Method: A is long there, B is offered first at
+/// 60 s; 1100 turns are counted at each step of a slow start of 10 s.
+#[test]
+fn a_node_that_joins_gets_its_share_step_by_step() {
+    let nodes = nodes(&[1, 1]);
+    assert_eq!(nodes[0].load.age_ms(1_000), 0);
+    assert_eq!(nodes[1].load.age_ms(60_000), 0);
+    let share = |now_ms| {
+        let ramp = Ramp { now_ms, ms: 10_000 };
+        (0..1_100).filter(|&turn| letter(wrr(nodes.iter(), turn, ramp)) == 'B').count()
+    };
+    assert_eq!([60_000, 62_500, 65_000, 70_000, 90_000].map(share), [100, 184, 367, 550, 550]);
+}
+
+#[test]
+fn grown_nodes_are_served_in_the_golden_order() {
+    let nodes = nodes(&[2, 3, 5]);
+    wrr(nodes.iter(), 0, Ramp { now_ms: 0, ms: 1_000 });
+    let ramp = Ramp { now_ms: 60_000, ms: 1_000 };
+    let served: String = (0..8).map(|turn| letter(wrr(nodes.iter(), turn, ramp))).collect();
+    assert_eq!(served, "CABCCABC");
+}
+
+#[test]
+fn an_idle_newcomer_does_not_take_all_of_wlrc() {
+    let nodes = nodes(&[1, 1]);
+    nodes[0].load.age_ms(0);
+    let ramp = Ramp { now_ms: 60_000, ms: 10_000 };
+    for _ in 0..22 {
+        wlrc(nodes.iter(), ramp).expect("a node").load.begin();
+    }
+    let loads: Vec<_> = nodes.iter().map(|node| node.load.in_flight()).collect();
+    assert_eq!(loads, [20, 2]);
+}
+
+#[test]
+fn a_node_that_was_ejected_starts_slowly_again() {
+    let nodes = nodes(&[1]);
+    let load = &nodes[0].load;
+    load.age_ms(0);
+    assert_eq!(load.age_ms(60_000), 60_000);
+    load.note_failure(60_000, crate::EjectRules::at_once(1_000));
+    assert_eq!((load.age_ms(61_000), load.age_ms(61_500)), (0, 500));
 }

@@ -1,6 +1,7 @@
 //! Levels, cooling and retries of one route.
 
 use super::*;
+use crate::EjectRules;
 use crate::address::Address;
 use crate::node::{NodeFacts, NodeOrigin, Proto};
 
@@ -43,7 +44,7 @@ fn retries_offer_every_node_once_then_none() {
 fn a_backup_node_serves_only_when_no_lower_level_can() {
     let route = route(&[2, 0, 1]);
     assert_eq!(offered(&route, 0), "BCA");
-    route.nodes()[1].load.note_failure(100, 50);
+    route.nodes()[1].load.note_failure(100, EjectRules::at_once(50));
     assert_eq!(offered(&route, 149), "CAB");
     assert_eq!(offered(&route, 150), "BCA");
 }
@@ -51,7 +52,7 @@ fn a_backup_node_serves_only_when_no_lower_level_can() {
 #[test]
 fn a_cooling_node_is_skipped_until_its_time_or_its_success() {
     let route = route(&[0, 0]);
-    route.nodes()[0].load.note_failure(1_000, 500);
+    route.nodes()[0].load.note_failure(1_000, EjectRules::at_once(500));
     for _ in 0..4 {
         assert_eq!(route.pick(1_400, &Tried::default()).map(|node| node.id), Some(NodeId(1)));
     }
@@ -64,18 +65,79 @@ fn a_cooling_node_is_skipped_until_its_time_or_its_success() {
 fn when_all_nodes_cool_they_are_offered_all_the_same() {
     let route = route(&[1, 0]);
     for node in route.nodes() {
-        node.load.note_failure(0, 1_000);
+        node.load.note_failure(0, EjectRules::at_once(1_000));
     }
     assert_eq!(offered(&route, 1), "BA");
 }
 
 #[test]
-fn a_later_shorter_cooling_does_not_shorten_an_earlier_one() {
+fn a_failure_while_cooling_neither_shortens_nor_prolongs_it() {
     let load = crate::NodeLoad::new();
-    load.note_failure(0, 1_000);
-    load.note_failure(10, 10);
-    assert!(load.is_cooling(999) && !load.is_cooling(1_000));
-    assert_eq!(load.snapshot().failures, 2);
+    load.note_failure(0, EjectRules::at_once(1_000));
+    load.note_failure(10, EjectRules::at_once(10));
+    load.note_failure(20, EjectRules::at_once(5_000));
+    assert!(load.is_out(999) && !load.is_out(1_000));
+    let now = load.snapshot();
+    assert_eq!((now.failures, now.ejections), (3, 1));
+}
+
+/// What is picked by these rules.
+fn picked(route: &Route, rules: PickRules) -> Option<u64> {
+    route.pick_by(&rules, &Tried::default()).map(|node| node.id.0)
+}
+
+#[test]
+fn nodes_with_room_go_first_and_a_backup_is_not_for_busy_ones() {
+    let route = route(&[0, 0, 1]);
+    let rules = PickRules { in_flight_max: 1, ..PickRules::default() };
+    route.nodes()[0].load.begin();
+    for _ in 0..4 {
+        assert_eq!(picked(&route, rules), Some(1));
+    }
+    route.nodes()[1].load.begin();
+    assert!(picked(&route, rules).is_some_and(|id| id < 2), "a busy one, not the backup");
+    let late = &route.nodes()[1].load;
+    assert_eq!(late.begin_below(1), Err(crate::NodeBusy));
+    late.end();
+    assert_eq!(late.begin_below(1), Ok(()));
+}
+
+#[test]
+fn a_wanted_node_is_picked_until_it_is_out() {
+    let route = route(&[0, 0, 0]);
+    let rules = PickRules { wanted: Some(NodeId(2)), ..PickRules::default() };
+    for _ in 0..4 {
+        assert_eq!(picked(&route, rules), Some(2));
+    }
+    route.nodes()[2].load.note_failure(0, EjectRules::at_once(1_000));
+    assert_ne!(picked(&route, rules), Some(2));
+    let gone = PickRules { wanted: Some(NodeId(9)), ..PickRules::default() };
+    assert!(picked(&route, gone).is_some());
+}
+
+#[test]
+fn a_node_that_failed_its_checks_is_skipped_unless_all_did() {
+    let route = route(&[0, 0]);
+    let rules = crate::CheckRules { rise: 1, fall: 1 };
+    route.nodes()[0].load.note_check(crate::CheckFound::Bad, rules);
+    assert_eq!(offered(&route, 0), "BA");
+    route.nodes()[0].load.note_success();
+    assert_eq!(offered(&route, 0), "BA", "a served request does not make a check good");
+    route.nodes()[1].load.note_check(crate::CheckFound::Bad, rules);
+    assert_eq!(offered(&route, 0).len(), 2);
+    route.nodes()[0].load.note_check(crate::CheckFound::Good, rules);
+    assert_eq!(offered(&route, 0), "AB");
+}
+
+#[test]
+fn the_counters_of_a_key_survive_a_change_of_nodes() {
+    let route = route(&[0]);
+    assert!(route.load_if_used().is_none());
+    assert!(route.load().begin_below(1));
+    let next = route.with_nodes(route.nodes().to_vec());
+    assert!(!next.load().begin_below(1));
+    route.load().end();
+    assert!(next.load().begin_below(1));
 }
 
 #[test]
