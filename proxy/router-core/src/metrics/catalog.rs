@@ -5,6 +5,10 @@
 //! counters, base units (seconds, bytes). A family here is never renamed without an **Upgrade**
 //! note in the change log: dashboards and alerts stand on these names.
 
+mod counters;
+
+pub use counters::{COUNTERS, Counter};
+
 /// What a family's samples mean over time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -200,165 +204,6 @@ families! {
         "File descriptors open in this process.";
     PROCESS_MAX_FDS = Gauge "process_max_fds" []
         "File descriptors this process may open.";
-}
-
-macro_rules! counters {
-    ($( $family:ident { $( $(#[$doc:meta])* $variant:ident $(= $label:literal)? ),+ $(,)? } )+) => {
-        /// A cell every worker owns one of; see the family it belongs to for its meaning.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        #[repr(usize)]
-        pub enum Counter { $($( $(#[$doc])* $variant, )+)+ }
-
-        /// Every counter with its family and the value of the family's label, families together.
-        pub static COUNTERS: &[(Counter, &Family, Option<&str>)] = &[
-            $($( (Counter::$variant, &$family, counters!(@label $($label)?)), )+)+
-        ];
-    };
-    (@label $label:literal) => { Some($label) };
-    (@label) => { None };
-}
-
-counters! {
-    CONNECTIONS_ACCEPTED {
-        /// A client connection was accepted.
-        ConnectionsAccepted
-    }
-    CONNECTIONS_CLOSED {
-        /// An accepted client connection is gone. Every accept is followed by exactly one.
-        ConnectionsClosed
-    }
-    CONNECTIONS_REFUSED {
-        /// Reset at the connection cap; neither accepted nor closed count it.
-        ConnectionsRefused
-    }
-    ACCEPT_FAILURES {
-        /// `accept` itself failed.
-        AcceptFailures
-    }
-    PROXY_PROTOCOL_REJECTS {
-        /// The connection began with something else.
-        PrefaceAbsent = "absent",
-        /// It began as a preface and became none.
-        PrefaceMalformed = "malformed",
-        /// The checksum was wrong.
-        PrefaceChecksum = "checksum",
-        /// The connection ended within the preface.
-        PrefaceCut = "cut",
-        /// It was not there in time.
-        PrefaceTimeout = "timeout",
-    }
-    TLS_HANDSHAKES {
-        /// A handshake completed.
-        TlsHandshakes
-    }
-    TLS_HANDSHAKE_FAILURES {
-        /// A handshake failed or timed out.
-        TlsHandshakeFailures
-    }
-    TLS_RESUMPTIONS {
-        /// A completed handshake was a resumption.
-        TlsResumptions
-    }
-    REQUESTS {
-        /// A request head was accepted.
-        Requests
-    }
-    REQUESTS_UNROUTED {
-        /// No route for the key (404).
-        UnknownKey = "unknown_key",
-        /// The Host belongs to another certificate than this connection's (421).
-        Misdirected = "misdirected",
-        /// The route has no node left to try (502 or 503).
-        NoNode = "no_node",
-    }
-    REQUESTS_FALLBACK {
-        /// The fallback key served a host that has none.
-        Fallback
-    }
-    REQUEST_BYTES {
-        /// Bytes read from clients.
-        RequestBytes
-    }
-    RESPONSE_BYTES {
-        /// Bytes written to clients.
-        ResponseBytes
-    }
-    RESPONSES {
-        /// Interim responses.
-        Responses1xx = "1xx",
-        /// Successes.
-        Responses2xx = "2xx",
-        /// Redirects and 304.
-        Responses3xx = "3xx",
-        /// The client's fault.
-        Responses4xx = "4xx",
-        /// The router's or an upstream's fault.
-        Responses5xx = "5xx",
-    }
-    UPSTREAM_CONNECTS {
-        /// A connection was opened.
-        UpstreamConnects
-    }
-    UPSTREAM_CONNECT_FAILURES {
-        /// A connection could not be opened.
-        UpstreamConnectFailures
-    }
-    UPSTREAM_REUSED {
-        /// A pooled connection was taken.
-        UpstreamReused
-    }
-    UPSTREAM_RETRIES {
-        /// Another node was tried.
-        UpstreamRetries
-    }
-    UPSTREAM_FAILURES {
-        /// An upstream failed after it had accepted the connection.
-        UpstreamFailures
-    }
-    UPSTREAM_EJECTIONS {
-        /// Failures in a row took a node out.
-        UpstreamEjections
-    }
-    UPSTREAM_POOL_EVICTIONS {
-        /// A pooled connection was closed unused.
-        UpstreamPoolEvictions
-    }
-    QUEUE_WAITS {
-        /// A request took a place in a queue.
-        QueueWaits
-    }
-    QUEUE_REFUSALS {
-        /// The queue was full.
-        QueueFull = "full",
-        /// The request waited too long.
-        QueueTimeouts = "timeout",
-        /// The client left.
-        QueueLeft = "client_left",
-    }
-    ACCESS_LOG_RECORDS {
-        /// A record reached the writer's queue.
-        AccessLogRecords
-    }
-    ACCESS_LOG_DROPPED {
-        /// A record was dropped.
-        AccessLogDropped
-    }
-}
-
-impl Counter {
-    /// How many counters there are: the number of cells of a shard.
-    pub const COUNT: usize = COUNTERS.len();
-
-    /// The counter of a response's class; anything outside 100..=599 counts as 5xx.
-    pub fn of_status(status: u16) -> Self {
-        match status / 100 {
-            1 => Self::Responses1xx,
-            2 => Self::Responses2xx,
-            3 => Self::Responses3xx,
-            4 => Self::Responses4xx,
-            _ => Self::Responses5xx,
-        }
-    }
 }
 
 /// A value a worker sets rather than adds to.
