@@ -59,7 +59,7 @@ impl Vassal {
     }
 
     fn apply(&mut self, datagram: &[u8]) -> Verdict {
-        self.registry.apply(self.now, &Source { peer: Peer::Unix }, datagram, &mut self.keys)
+        self.registry.apply(self.now, &Source::of(Peer::Unix), datagram, &mut self.keys)
     }
 }
 

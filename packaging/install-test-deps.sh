@@ -23,6 +23,7 @@ need haproxy haproxy
 need curl curl
 need openssl openssl
 need python3 python3
+need setpriv util-linux
 # Building the TLS library.
 need cc gcc
 need make make

@@ -53,6 +53,7 @@ pub fn route(n: usize) -> Arc<Route> {
         weight: 1,
         backup: 0,
         origin: NodeOrigin::Subscribed,
+        announcer: None,
     };
     Arc::new(Route::new(key, [Arc::new(Node::new(NodeId(n as u64), facts))], Algorithm::Wrr))
 }

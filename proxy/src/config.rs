@@ -14,6 +14,7 @@ pub mod problem;
 mod reference;
 mod resilience;
 mod seen;
+mod senders;
 mod similar;
 pub mod units;
 pub(crate) mod values;
@@ -32,6 +33,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use problem::{ConfigError, Place, Problem};
 pub use reference::render as reference;
+pub use senders::Senders;
 pub use warning::Warning;
 
 use crate::policy::Policy;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub subscribe: Vec<ListenAddr>,
     /// How subscriptions prove themselves; `None` takes unsigned ones.
     pub sign_check: Option<SignCheck>,
+    /// Who may send subscriptions.
+    pub senders: Senders,
     /// How far a signed stamp may be from the router's clock, either way.
     pub sign_tolerance: Duration,
     /// How long a subscription holds without renewal.
@@ -187,6 +191,7 @@ impl Default for Settings {
             proxy_protocol: Vec::new(),
             subscribe: Vec::new(),
             sign_check: None,
+            senders: Senders::default(),
             sign_tolerance: Duration::from_secs(60),
             tolerance: Duration::from_secs(17),
             dotsplit: Dotsplit::Off,

@@ -304,14 +304,17 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
             weight: route.weight,
             backup: 0,
             origin: NodeOrigin::Static,
+            announcer: None,
         };
         (route.key.clone(), facts)
     });
     SubscriberConfig {
         binds: settings.subscribe.clone(),
+        owner_dirs: settings.senders.credentials_check.clone(),
         sign_dir: settings.sign_check.as_ref().map(|check| check.dir.clone()),
         registry: RegistryConfig {
             sign: settings.sign_check.as_ref().map(|check| check.digest),
+            credentials: settings.senders.credential_rules(),
             sign_tolerance_s: settings.sign_tolerance.as_secs(),
             lease_ms: settings.tolerance.as_millis() as u64,
             algorithm: settings.algorithm,

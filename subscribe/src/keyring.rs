@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use route_table::RouteKey;
 
+use crate::credentials::Owner;
 use crate::reject::Reject;
 use crate::verify::{Digest, KeyPrint, PublicKey};
 
@@ -23,18 +24,27 @@ use crate::verify::{Digest, KeyPrint, PublicKey};
 pub trait KeyFiles {
     /// The bytes of a file of that name (never a path), or nothing if it is not there.
     fn read(&mut self, file_name: &str) -> Option<Vec<u8>>;
+
+    /// Who owns the entries of that name (never a path) in the directories that say whose a key
+    /// is. Nobody, where there are none.
+    fn owners(&mut self, _entry: &str) -> Vec<Owner> {
+        Vec::new()
+    }
 }
 
 /// The name of the file that proves a key (canonical text, as `RouteKey::as_str` gives it).
 #[must_use]
 pub fn key_file_name(key: &str) -> String {
+    sanitised_host(key) + KEY_FILE_SUFFIX
+}
+
+/// The host and port of a key as the name of a file: every byte outside of letters, digits, `.`,
+/// `-` and `_` replaced by `_`.
+pub(crate) fn sanitised_host(key: &str) -> String {
     let host_port = key.split('/').next().unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let mut name = String::with_capacity(host_port.len() + KEY_FILE_SUFFIX.len());
-    for byte in host_port.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        name.push(if plain { byte.into() } else { '_' });
-    }
-    name.push_str(KEY_FILE_SUFFIX);
+    name.extend(host_port.bytes().map(|byte| if plain(byte) { char::from(byte) } else { '_' }));
     name
 }
 

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod announce;
+mod credentials;
 mod datagram;
 mod effect;
 #[doc(hidden)]
@@ -29,6 +30,7 @@ mod sni;
 mod upstream_policy;
 mod verify;
 
+pub use credentials::{CredentialRules, Owner, OwnerCheck};
 pub use datagram::{Command, Proof, Subscription};
 pub use effect::{CertText, Departure, Effect};
 pub use keyring::{KeyFiles, key_file_name};

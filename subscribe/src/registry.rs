@@ -5,82 +5,29 @@
 //! that is refused leaves no trace but its count.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
-use route_table::{Address, Algorithm, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
+use route_table::{
+    Address, Algorithm, Announcer, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter,
+};
 
+use crate::credentials::CredentialRules;
 use crate::datagram::{Command, Subscription};
 use crate::effect::{Departure, Effect};
 use crate::keyring::{KeyFiles, Keyring};
-use crate::limits::{EFFECTS_PENDING_MAX, Limits};
+use crate::limits::EFFECTS_PENDING_MAX;
 use crate::proof::{Proofs, Proven};
 use crate::reject::Reject;
 use crate::replay::ReplayGuard;
 use crate::sni::CertClaims;
 use crate::upstream_policy::UpstreamPolicy;
-use crate::verify::Digest;
 
+mod config;
 mod roster;
 mod view;
 
+pub use config::{Now, Peer, RegistryConfig, Source};
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
-
-/// The two clocks of the shell, read once per batch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Now {
-    /// Milliseconds of a clock that never jumps: leases are counted on it.
-    pub mono_ms: u64,
-    /// Seconds of Unix time: stamps are compared with it. May jump in both directions.
-    pub unix: u64,
-}
-
-/// Where a datagram came from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Source {
-    /// The sender.
-    pub peer: Peer,
-}
-
-/// The sender of a datagram.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Peer {
-    /// A UDP sender. Its address proves nothing.
-    Ip(SocketAddr),
-    /// A sender on a unix datagram socket.
-    Unix,
-}
-
-/// What one registry is made of.
-#[derive(Clone, Debug)]
-pub struct RegistryConfig {
-    /// The digest signatures must use; `None` believes every datagram, and then nothing protects
-    /// from replay either.
-    pub sign: Option<Digest>,
-    /// How far a stamp may lie from this clock, in seconds, in both directions. Default 60.
-    pub sign_tolerance_s: u64,
-    /// How long a node stays without renewal, in milliseconds. Default 17,000.
-    pub lease_ms: u64,
-    /// How a key spreads its requests if the announcement that creates it does not say.
-    pub algorithm: Algorithm,
-    /// Where upstreams may be.
-    pub upstream_policy: UpstreamPolicy,
-    /// How much may be held.
-    pub limits: Limits,
-}
-
-impl Default for RegistryConfig {
-    fn default() -> Self {
-        Self {
-            sign: None,
-            sign_tolerance_s: 60,
-            lease_ms: 17_000,
-            algorithm: Algorithm::default(),
-            upstream_policy: UpstreamPolicy::default_allow(),
-            limits: Limits::default(),
-        }
-    }
-}
 
 /// The answer to a datagram.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -115,6 +62,7 @@ pub struct Registry {
     algorithm: Algorithm,
     policy: UpstreamPolicy,
     proofs: Option<Proofs>,
+    credentials: Option<CredentialRules>,
     roster: Roster,
     certs: CertClaims,
     effects: VecDeque<Effect>,
@@ -125,8 +73,15 @@ impl Registry {
     /// An empty registry that publishes through `writer`.
     #[must_use]
     pub fn new(config: RegistryConfig, writer: TableWriter) -> Self {
-        let RegistryConfig { sign, sign_tolerance_s, lease_ms, algorithm, upstream_policy, limits } =
-            config;
+        let RegistryConfig {
+            sign,
+            sign_tolerance_s,
+            credentials,
+            lease_ms,
+            algorithm,
+            upstream_policy,
+            limits,
+        } = config;
         let proofs = sign.map(|digest| Proofs {
             keyring: Keyring::new(digest, limits.cached_keys_max),
             replay: ReplayGuard::new(sign_tolerance_s, limits.marks_max),
@@ -136,6 +91,7 @@ impl Registry {
             algorithm,
             policy: upstream_policy,
             proofs,
+            credentials,
             roster: Roster::new(limits, writer),
             certs: CertClaims::default(),
             effects: VecDeque::new(),
@@ -147,11 +103,12 @@ impl Registry {
     pub fn apply(
         &mut self,
         now: Now,
-        _source: &Source,
+        source: &Source,
         datagram: &[u8],
         keys: &mut dyn KeyFiles,
     ) -> Verdict {
-        let verdict = self.admit_and_apply(now, datagram, keys).unwrap_or_else(Verdict::Rejected);
+        let verdict =
+            self.admit_and_apply(now, source, datagram, keys).unwrap_or_else(Verdict::Rejected);
         self.counts.note(verdict);
         verdict
     }
@@ -166,12 +123,15 @@ impl Registry {
     fn admit_and_apply(
         &mut self,
         now: Now,
+        source: &Source,
         datagram: &[u8],
         keys: &mut dyn KeyFiles,
     ) -> Result<Verdict, Reject> {
         if datagram.len() > crate::limits::DATAGRAM_BYTES_MAX {
             return Err(Reject::Oversize);
         }
+        let rules = self.credentials.as_ref();
+        let sender = rules.map(|rules| rules.sender(source)).transpose()?;
         let subscription = Subscription::decode(datagram)?;
         let route = RouteKey::parse(subscription.key).map_err(|_| Reject::BadKey)?;
         let address = Address::parse(subscription.address).map_err(|_| Reject::BadAddress)?;
@@ -191,19 +151,25 @@ impl Registry {
             }
             (_, Command::Subscribe | Command::Unsubscribe) => {}
         }
+        let mut needs_proof = true;
+        if let (Some(rules), Some(sender)) = (&self.credentials, sender) {
+            rules.check_owner(sender, &route, keys)?;
+            needs_proof = !rules.skips_signature(sender);
+        }
         let proven = match &mut self.proofs {
-            Some(proofs) => {
+            Some(proofs) if needs_proof => {
                 let node = (&route, &address);
                 Some(proofs.prove(now.unix, command, &subscription, node, keys)?)
             }
-            None => None,
+            _ => None,
         };
         match command {
             Command::Subscribe => {
                 if let Some(proven) = &proven {
                     self.vouch(&route, proven);
                 }
-                Ok(self.subscribe(now, route, address, &subscription))
+                let announcer = Announcer { credentials: sender };
+                Ok(self.subscribe(now, route, address, announcer, &subscription))
             }
             Command::Unsubscribe => {
                 let departed = self.roster.remove(&route, &address).ok_or(Reject::UnknownNode)?;
@@ -219,6 +185,7 @@ impl Registry {
         now: Now,
         route: RouteKey,
         address: Address,
+        announcer: Announcer,
         subscription: &Subscription<'_>,
     ) -> Verdict {
         let due_ms = now.mono_ms.saturating_add(self.lease_ms);
@@ -229,7 +196,7 @@ impl Registry {
                 verdict
             }
             None => {
-                let facts = facts(address, subscription);
+                let facts = facts(address, announcer, subscription);
                 let algorithm = subscription.algo.unwrap_or(self.algorithm);
                 let node = self.roster.add(route.clone(), facts, algorithm, due_ms);
                 node.load.note_announce(now.unix, subscription.cores, subscription.load);
@@ -371,7 +338,7 @@ impl Registry {
 }
 
 /// The facts a subscribe states. The address was read from the same text, so that is UTF-8.
-fn facts(address: Address, subscription: &Subscription<'_>) -> NodeFacts {
+fn facts(address: Address, announcer: Announcer, subscription: &Subscription<'_>) -> NodeFacts {
     NodeFacts {
         announced: String::from_utf8_lossy(subscription.address).into(),
         address,
@@ -381,6 +348,7 @@ fn facts(address: Address, subscription: &Subscription<'_>) -> NodeFacts {
         weight: subscription.weight,
         backup: subscription.backup,
         origin: NodeOrigin::Subscribed,
+        announcer: announcer.known(),
     }
 }
 

@@ -10,6 +10,9 @@ pub enum Reject {
     /// Longer than `DATAGRAM_BYTES_MAX`. Counted by the shell, which sees the truncation.
     #[error("datagram is too long")]
     Oversize,
+    /// Credentials are required and the kernel vouched for nobody, as for every UDP sender.
+    #[error("sender has no credentials")]
+    MissingCredentials,
     /// Not a uwsgi packet, or not exactly as long as its header says.
     #[error("datagram is not one uwsgi packet")]
     BadPacket,
@@ -64,6 +67,9 @@ pub enum Reject {
     /// `Limits::nodes_max` is reached.
     #[error("too many nodes")]
     TooManyNodes,
+    /// No entry named after the key belongs to the sender's user and group.
+    #[error("sender does not own the entry of this key")]
+    NotOwner,
     /// Signatures are required and there is none. uWSGI sends this when its key file is missing.
     #[error("datagram is not signed")]
     Unsigned,
@@ -92,8 +98,9 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order the checks are made; the position is `reject as usize`.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Oversize,
+        Self::MissingCredentials,
         Self::BadPacket,
         Self::NotSubscription,
         Self::UnknownCommand,
@@ -112,6 +119,7 @@ impl Reject {
         Self::TooManyKeys,
         Self::TooManyNodesOfKey,
         Self::TooManyNodes,
+        Self::NotOwner,
         Self::Unsigned,
         Self::MissingStamp,
         Self::Stale,
@@ -127,6 +135,7 @@ impl Reject {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Oversize => "oversize",
+            Self::MissingCredentials => "missing_credentials",
             Self::BadPacket => "bad_packet",
             Self::NotSubscription => "not_subscription",
             Self::UnknownCommand => "unknown_command",
@@ -145,6 +154,7 @@ impl Reject {
             Self::TooManyKeys => "too_many_keys",
             Self::TooManyNodesOfKey => "too_many_nodes_of_key",
             Self::TooManyNodes => "too_many_nodes",
+            Self::NotOwner => "not_owner",
             Self::Unsigned => "unsigned",
             Self::MissingStamp => "missing_stamp",
             Self::Stale => "stale",

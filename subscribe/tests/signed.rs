@@ -33,7 +33,7 @@ impl Server {
 
     fn apply(&mut self, unix: u64, datagram: &[u8]) -> Verdict {
         let now = Now { mono_ms: unix * 1000, unix };
-        let source = Source { peer: Peer::Unix };
+        let source = Source::of(Peer::Unix);
         let verdict = self.registry.apply(now, &source, datagram, &mut self.files);
         self.registry.check();
         verdict

@@ -245,7 +245,7 @@ impl World {
 
     fn receive(&mut self, sent: &Sent) {
         let now = self.now();
-        let source = Source { peer: Peer::Unix };
+        let source = Source::of(Peer::Unix);
         let verdict = self.registry.apply(now, &source, &sent.bytes, &mut self.files);
         self.model.receive(now, sent, verdict);
     }
@@ -301,7 +301,7 @@ impl World {
                     }
                     let unix = again.stamp.saturating_add_signed(offset_s);
                     let now = Now { mono_ms: self.mono_ms, unix };
-                    let source = Source { peer: Peer::Unix };
+                    let source = Source::of(Peer::Unix);
                     let verdict = self.registry.apply(now, &source, &again.bytes, &mut self.files);
                     assert!(matches!(verdict, Verdict::Rejected(_)), "{again:?}: {verdict:?}");
                 }

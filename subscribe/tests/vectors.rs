@@ -244,7 +244,7 @@ impl KeyFiles for OneKey<'_> {
 /// Applies a captured datagram to `registry` in the second it was sent.
 fn apply(registry: &mut Registry, one: &Captured, bytes: &[u8], pem: &[u8]) -> Verdict {
     let now = Now { mono_ms: 0, unix: one.number("unix") };
-    registry.apply(now, &Source { peer: Peer::Unix }, bytes, &mut OneKey(pem))
+    registry.apply(now, &Source::of(Peer::Unix), bytes, &mut OneKey(pem))
 }
 
 fn registry(sign: Option<Digest>) -> Registry {

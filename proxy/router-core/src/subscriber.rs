@@ -17,12 +17,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use route_table::{NodeFacts, RouteKey, TableWriter};
-use subscribe::{CertText, Registry, RegistryConfig, StaticNodeError};
+use subscribe::{CertText, OwnerCheck, Registry, RegistryConfig, StaticNodeError};
 
 use crate::address::ListenAddr;
 
 mod counters;
 mod effects;
+mod key_directories;
 mod key_watch;
 pub mod limits;
 pub mod line_budget;
@@ -35,10 +36,11 @@ mod view;
 
 pub use counters::SubscriptionCounters;
 use effects::Effects;
+use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, VIEW_WAIT_MS_MAX};
 use receive::Arena;
-use socket::{DatagramSocket, Senders};
+use socket::{AskCredentials, DatagramSocket, Senders};
 use thread_loop::{Ask, Shell, unix_now};
 pub use view::{NodeRow, RegistryView};
 
@@ -49,6 +51,8 @@ pub struct SubscriberConfig {
     pub binds: Vec<ListenAddr>,
     /// Directory of public keys; needed if `registry.sign` names a digest.
     pub sign_dir: Option<PathBuf>,
+    /// Directories whose entries say whose a key is.
+    pub owner_dirs: Vec<PathBuf>,
     /// Proof, lease and limits.
     pub registry: RegistryConfig,
     /// Nodes without a lease, in service from the start.
@@ -120,6 +124,11 @@ pub enum SubscriberError {
     Thread(#[from] io::Error),
 }
 
+/// Whether senders prove by their user that a key is theirs.
+fn owns_keys(config: &RegistryConfig) -> bool {
+    config.credentials.as_ref().is_some_and(|rules| rules.owner_check == OwnerCheck::On)
+}
+
 /// Everything bound and nothing running.
 pub struct Subscriber {
     shell: Shell,
@@ -136,20 +145,27 @@ impl Subscriber {
         counters: Arc<SubscriptionCounters>,
         cert_requests: Sender<CertRequest>,
     ) -> Result<Self, SubscriberError> {
-        let SubscriberConfig { binds, sign_dir, registry, static_nodes } = config;
+        let SubscriberConfig { binds, sign_dir, owner_dirs, registry, static_nodes } = config;
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
         }
+        let ask = match registry.credentials {
+            Some(_) => AskCredentials::Yes,
+            None => AskCredentials::No,
+        };
         let senders = match (&registry.sign, &sign_dir) {
             (Some(_), None) => return Err(SubscriberError::NoSignDir),
             (Some(_), Some(_)) => Senders::Everybody,
+            (None, _) if owns_keys(&registry) => Senders::Everybody,
             (None, _) => Senders::Group,
         };
         let sign_directory = SignDirectory::open(sign_dir.clone()).map_err(|cause| {
             SubscriberError::SignDir { path: sign_dir.clone().unwrap_or_default(), cause }
         })?;
+        let key_directories =
+            KeyDirectories { keys: sign_directory, owners: OwnerDirectories(owner_dirs) };
         let bind = |addr| {
-            DatagramSocket::bind(&addr, senders)
+            DatagramSocket::bind(&addr, senders, ask)
                 .map_err(|cause| SubscriberError::Bind { addr, cause })
         };
         let sockets = binds.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
@@ -165,7 +181,7 @@ impl Subscriber {
         let mut shell = Shell {
             sockets,
             registry,
-            sign_directory,
+            key_directories,
             key_watch: sign_dir.as_deref().map(KeyWatch::new),
             effects: Effects::new(cert_requests),
             counters,

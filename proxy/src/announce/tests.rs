@@ -175,7 +175,7 @@ fn signed_announcements_are_taken_by_the_registry_and_withdrawn_in_the_same_seco
         .duration_since(std::time::UNIX_EPOCH)
         .expect("a clock after 1970")
         .as_secs();
-    let source = Source { peer: Peer::Unix };
+    let source = Source::of(Peer::Unix);
     let mut verdicts = Vec::new();
     for _ in 0..3 {
         let mut buffer = [0; 4096];

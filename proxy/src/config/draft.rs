@@ -59,6 +59,9 @@ impl Draft {
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
+            Opt::UseCredentials | Opt::SignSkipUid | Opt::CredentialsCheck => {
+                settings.senders.set(opt, text)?;
+            }
             Opt::SignTolerance => settings.sign_tolerance = tolerance(text)?,
             Opt::Tolerance => settings.tolerance = tolerance(text)?,
             Opt::AllowUnsigned => settings.allow_unsigned = values::switch(text)?,
@@ -92,11 +95,13 @@ impl Draft {
             problems.push(Problem::NoListener);
         }
         self.check_stream_overlap(problems);
+        let subscribe = || self.settings.subscribe.iter().zip(&self.subscribe_places);
+        self.settings.senders.check(&self.seen, subscribe(), problems);
         let sign_check_written = self.seen.has(Opt::SignCheck);
         if sign_check_written || self.settings.allow_unsigned {
             return;
         }
-        for (addr, place) in self.settings.subscribe.iter().zip(&self.subscribe_places) {
+        for (addr, place) in subscribe() {
             if !addr.is_local() {
                 let (place, addr) = (place.clone(), addr.clone());
                 problems.push(Problem::Unsigned { place, addr });

@@ -27,6 +27,17 @@ pub enum Place {
     Env(&'static str),
 }
 
+impl Place {
+    /// Line and column; flags come after every file.
+    #[must_use]
+    pub fn position(&self) -> (usize, usize) {
+        match self {
+            Self::File { line, column, .. } => (*line, *column),
+            Self::Flag(_) | Self::Env(_) => (usize::MAX, 0),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -202,6 +213,28 @@ pub enum Problem {
         /// Where the first table too many stands.
         place: Place,
     },
+    /// An option that means nothing without another one.
+    #[error("{} needs {}", at(place, *opt), needed.facts().key())]
+    Needs {
+        /// Where it stands.
+        place: Place,
+        /// The option.
+        opt: Opt,
+        /// What it needs.
+        needed: Opt,
+    },
+    /// UDP senders have no credentials.
+    #[error(
+        "{} \"{addr}\" is a UDP address and use-credentials is set: its senders have none; \
+         allowed: unix sockets",
+        at(place, Opt::Subscribe)
+    )]
+    NoCredentials {
+        /// Where the address stands.
+        place: Place,
+        /// The address.
+        addr: ListenAddr,
+    },
     /// Nothing to listen on.
     #[error("nothing to listen on: give --http ADDR or --https ADDR, or http or https in the file")]
     NoListener,
@@ -238,12 +271,11 @@ impl Problem {
             | Self::KeyName { place, .. }
             | Self::KeyTwice { place, .. }
             | Self::TooManyKeys { place }
+            | Self::Needs { place, .. }
+            | Self::NoCredentials { place, .. }
             | Self::Unsigned { place, .. } => place,
         };
-        match place {
-            Place::File { line, column, .. } => (*line, *column),
-            Place::Flag(_) | Place::Env(_) => (usize::MAX, 0),
-        }
+        place.position()
     }
 }
 

@@ -60,6 +60,14 @@ impl Seen {
         self.counts.get(&opt).copied().unwrap_or_default()
     }
 
+    /// Where the option was written first.
+    #[must_use]
+    pub fn first_place(&self, opt: Opt) -> Place {
+        let mut places: Vec<_> = self.places.iter().filter(|((seen, _), _)| *seen == opt).collect();
+        places.sort_by_key(|(_, place)| place.position());
+        places.first().map_or(Place::Flag(opt), |(_, place)| (*place).clone())
+    }
+
     /// Where the listener of an option was written.
     #[must_use]
     pub fn place_of(&self, opt: Opt, addr: &ListenAddr) -> Place {

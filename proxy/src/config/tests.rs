@@ -74,7 +74,8 @@ fn every_option_is_in_the_catalogue_once_and_documented() {
 fn the_examples_of_the_catalogue_load() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().display().to_string();
-    for name in ["/etc/suzerain/keys", "/etc/suzerain/certs", "/var/lib/apps/certs"] {
+    let names = ["keys", "certs", "owners"].map(|name| format!("/etc/suzerain/{name}"));
+    for name in names.iter().map(String::as_str).chain(["/var/lib/apps/certs"]) {
         fs::create_dir_all(format!("{root}{name}")).expect("a directory");
     }
     fs::create_dir_all(format!("{root}/var/log/suzerain")).expect("a directory");

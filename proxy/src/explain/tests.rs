@@ -41,6 +41,7 @@ fn node(id: u64, backup: u8, origin: NodeOrigin) -> Arc<Node> {
             weight: 1,
             backup,
             origin,
+            announcer: None,
         },
     ))
 }

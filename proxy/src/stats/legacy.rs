@@ -1,6 +1,6 @@
 //! The statistics of uWSGI's routers, field for field (subscription spec, section 10).
 //!
-//! What this router does not have (credentials of a vassal, weighted-round-robin credit) is there as
+//! What this router does not have (weighted-round-robin credit) or was not told (who sent) is there as
 //! 0 or empty, because readers of the original index without asking. All numbers are integers.
 
 use std::collections::HashSet;
@@ -140,15 +140,17 @@ fn subscription<'a>(route: &'a Route, certified: &HashSet<&str>) -> Option<Subsc
 fn subscribed_node(node: &Node, now_ms: u64) -> SubscribedNode<'_> {
     let (facts, load) = (&node.facts, node.load.snapshot());
     let cooling_ms = load.cooling_until_ms.saturating_sub(now_ms);
+    let announcer = facts.announcer.as_deref();
+    let sender = announcer.and_then(|announcer| announcer.credentials).unwrap_or_default();
     SubscribedNode {
         name: &facts.announced,
         vassal: "",
         modifier1: facts.modifier1,
         modifier2: facts.modifier2,
         last_check: load.last_seen_unix,
-        pid: 0,
-        uid: 0,
-        gid: 0,
+        pid: sender.pid,
+        uid: sender.uid,
+        gid: sender.gid,
         requests: load.requests,
         last_requests: load.requests_lately,
         tx: load.tx_bytes,

@@ -19,6 +19,7 @@ fn node(id: u64, announced: &str, origin: NodeOrigin) -> Arc<Node> {
         weight: 2,
         backup: 0,
         origin,
+        announcer: None,
     };
     Arc::new(Node::new(NodeId(id), facts))
 }

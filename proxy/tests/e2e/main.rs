@@ -18,6 +18,7 @@ mod policy;
 mod proxy_protocol;
 mod queue;
 mod subscribe_choice;
+mod subscribe_credentials;
 mod subscribe_https;
 mod subscribe_lifecycle;
 mod subscribe_signed;

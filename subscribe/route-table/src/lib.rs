@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod announcer;
 mod balance;
 mod builder;
 #[doc(hidden)]
@@ -34,6 +35,7 @@ mod standing;
 mod table;
 
 pub use address::{Address, AddressError};
+pub use announcer::{Announcer, Credentials};
 pub use balance::{Algorithm, AlgorithmUnknown};
 pub use handle::{TableHandle, TableReader, TableWriter};
 pub use key::{CanonicalHost, HostBuf, KeyError, RouteKey, canonical_host};

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::address::Address;
+use crate::announcer::Announcer;
 use crate::load::NodeLoad;
 
 /// A number that no other node of this process has or had.
@@ -62,6 +63,8 @@ pub struct NodeFacts {
     pub backup: u8,
     /// Whether a lease holds it.
     pub origin: NodeOrigin,
+    /// Who announced it, if anything is known.
+    pub announcer: Option<Box<Announcer>>,
 }
 
 /// One upstream of a route.

@@ -135,7 +135,7 @@ impl Run {
     }
 
     fn apply(&mut self, datagram: &[u8]) {
-        let source = Source { peer: Peer::Unix };
+        let source = Source::of(Peer::Unix);
         let verdict = self.registry.apply(self.now, &source, datagram, &mut self.files);
         self.model.note(self.now, LEASE_MS, datagram, verdict);
         if matches!(verdict, Verdict::Added | Verdict::Renewed | Verdict::Changed) {
@@ -196,6 +196,7 @@ impl Run {
             weight: 1,
             backup: 0,
             origin: NodeOrigin::Static,
+            announcer: None,
         };
         match self.registry.add_static(key, facts) {
             Ok(()) => self.model.note_static(name),

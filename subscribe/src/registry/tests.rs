@@ -4,9 +4,10 @@ use route_table::{Proto, TableHandle};
 
 use super::*;
 use crate::announce::{AnnounceFields, encode};
+use crate::limits::Limits;
 
 const START: Now = Now { mono_ms: 1_000, unix: 1_700_000_000 };
-const SOURCE: Source = Source { peer: Peer::Unix };
+const SOURCE: Source = Source::of(Peer::Unix);
 
 struct NoFiles;
 
@@ -186,6 +187,7 @@ fn static_nodes_outlive_leases_and_ignore_datagrams() {
         weight: 1,
         backup: 0,
         origin: NodeOrigin::Subscribed,
+        announcer: None,
     };
     let near = NodeFacts { address: Address::parse(b":9").unwrap(), ..facts.clone() };
     let key = RouteKey::parse(b"h").unwrap();

@@ -124,6 +124,7 @@ mod tests {
             weight: 1,
             backup: 0,
             origin: NodeOrigin::Static,
+            announcer: None,
         };
         let nodes = vec![Arc::new(Node::new(NodeId(id), facts))];
         Arc::new(Route::new(RouteKey::parse(key.as_bytes()).unwrap(), nodes, Algorithm::Wrr))

@@ -20,6 +20,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use subscribe::KeyFiles;
 use subscribe::limits::KEY_FILE_BYTES_MAX;
 
+use super::key_directories::is_entry_name;
 use super::limits::{
     INOTIFY_READS_PER_TURN_MAX, KEY_CHANGES_PENDING_MAX, KEY_CHANGES_PER_TURN_MAX,
     KEY_FILES_TURN_MS_MAX, RESCAN_CYCLE_MS,
@@ -42,9 +43,7 @@ impl SignDirectory {
     }
 
     fn file(&self, name: &str) -> Option<PathBuf> {
-        let is_name =
-            !name.is_empty() && !name.contains(['/', '\0']) && name != "." && name != "..";
-        self.0.as_ref().filter(|_| is_name).map(|path| path.join(name))
+        self.0.as_ref().filter(|_| is_entry_name(name)).map(|path| path.join(name))
     }
 }
 

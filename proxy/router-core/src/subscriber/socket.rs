@@ -3,7 +3,8 @@
 //! An IPv6 socket takes IPv6 only, so that `[::]:7171` and `0.0.0.0:7171` are two sockets and an
 //! allowed network means what it says. A unix socket is writable by everybody where signatures are
 //! demanded, because vassals run as users of their own; where nothing is signed the file's mode
-//! is the only proof, and owner and group alone may write. None is shared with another process:
+//! is the only proof, and owner and group alone may write. Where credentials are asked for, the
+//! kernel is told so before there is an address to send to. None is shared with another process:
 //! a second router on the same address is an error.
 
 use std::fs::{self, Permissions};
@@ -11,11 +12,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::limits::RECEIVE_BUFFER_BYTES;
 use crate::address::ListenAddr;
@@ -35,6 +35,14 @@ pub(super) enum Senders {
     Group,
 }
 
+/// Whether the kernel is asked who sent each datagram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum AskCredentials {
+    /// Unix sockets only; UDP has none.
+    Yes,
+    No,
+}
+
 /// One bound, non-blocking socket.
 #[derive(Debug)]
 pub(super) struct DatagramSocket {
@@ -49,14 +57,18 @@ pub(super) struct DatagramSocket {
 pub(super) enum Kind {
     Udp(SocketAddr),
     /// The file goes with its socket.
-    Unix(SocketFile),
+    Unix(SocketFile, AskCredentials),
 }
 
 impl DatagramSocket {
-    pub(super) fn bind(addr: &ListenAddr, senders: Senders) -> io::Result<Self> {
+    pub(super) fn bind(
+        addr: &ListenAddr,
+        senders: Senders,
+        credentials: AskCredentials,
+    ) -> io::Result<Self> {
         match addr {
             ListenAddr::Tcp(addr) => bind_udp(*addr),
-            ListenAddr::Unix(path) => bind_unix(path, senders),
+            ListenAddr::Unix(path) => bind_unix(path, senders, credentials),
         }
     }
 
@@ -68,7 +80,14 @@ impl DatagramSocket {
     pub(super) fn local_addr(&self) -> ListenAddr {
         match &self.kind {
             Kind::Udp(addr) => ListenAddr::Tcp(*addr),
-            Kind::Unix(file) => ListenAddr::Unix(file.path().to_owned()),
+            Kind::Unix(file, _) => ListenAddr::Unix(file.path().to_owned()),
+        }
+    }
+
+    pub(super) fn asks(&self) -> AskCredentials {
+        match &self.kind {
+            Kind::Udp(_) => AskCredentials::No,
+            Kind::Unix(_, asks) => *asks,
         }
     }
 
@@ -94,16 +113,24 @@ fn bind_udp(addr: SocketAddr) -> io::Result<DatagramSocket> {
     Ok(DatagramSocket::prepared(socket.into(), Kind::Udp(bound)))
 }
 
-fn bind_unix(path: &Path, senders: Senders) -> io::Result<DatagramSocket> {
+fn bind_unix(
+    path: &Path,
+    senders: Senders,
+    credentials: AskCredentials,
+) -> io::Result<DatagramSocket> {
     clear_stale(path, SocketKind::Datagram)?;
-    let socket = UnixDatagram::bind(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
     socket.set_nonblocking(true)?;
+    if credentials == AskCredentials::Yes {
+        setsockopt(&socket, sockopt::PassCred, &true)?;
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
     let mode = match senders {
         Senders::Everybody => MODE_SIGNED,
         Senders::Group => MODE_UNSIGNED,
     };
     fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let kind = Kind::Unix(SocketFile::bound_at(path)?);
+    let kind = Kind::Unix(SocketFile::bound_at(path)?, credentials);
     Ok(DatagramSocket::prepared(socket.into(), kind))
 }
 

@@ -33,6 +33,7 @@ fn config(binds: &[&str]) -> SubscriberConfig {
     SubscriberConfig {
         binds: binds.iter().map(|bind| bind.parse().expect("an address")).collect(),
         sign_dir: None,
+        owner_dirs: Vec::new(),
         registry: RegistryConfig::default(),
         static_nodes: Vec::new(),
     }
@@ -248,6 +249,7 @@ fn configured_nodes_are_published_before_the_thread_starts() {
         weight: 1,
         backup: 0,
         origin: route_table::NodeOrigin::Static,
+        announcer: None,
     };
     config.static_nodes = vec![(RouteKey::parse(b"static.example").expect("a key"), facts)];
     let rig = rig(config);

@@ -9,12 +9,13 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use subscribe::limits::BATCH_DATAGRAMS_MAX;
-use subscribe::{KeyFiles as _, Now, Registry, Reject, Source, Verdict};
+use subscribe::{KeyFiles as _, Now, Registry, Reject, Verdict};
 
 use super::RegistryView;
 use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
-use super::key_watch::{KeyWatch, SignDirectory};
+use super::key_directories::KeyDirectories;
+use super::key_watch::KeyWatch;
 use super::limits::{POLL_MS_MAX, PUBLISH_DELAY_MAX};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
@@ -31,7 +32,7 @@ pub(super) enum Ask {
 pub(super) struct Shell {
     pub(super) sockets: Vec<DatagramSocket>,
     pub(super) registry: Registry,
-    pub(super) sign_directory: SignDirectory,
+    pub(super) key_directories: KeyDirectories,
     pub(super) key_watch: Option<KeyWatch>,
     pub(super) effects: Effects,
     pub(super) counters: Arc<SubscriptionCounters>,
@@ -105,9 +106,8 @@ impl Shell {
         for datagram in datagrams {
             let (verdict, peer) = match datagram {
                 Datagram::Oversize => (Verdict::Rejected(Reject::Oversize), None),
-                Datagram::Whole(peer, bytes) => {
-                    let source = Source { peer };
-                    let keys = &mut self.sign_directory;
+                Datagram::Whole(source, bytes) => {
+                    let keys = &mut self.key_directories;
                     (self.registry.apply(now, &source, bytes, keys), Some(source.peer))
                 }
             };
@@ -125,7 +125,7 @@ impl Shell {
         let registry = &self.registry;
         let in_use = || registry.watched_key_files().map(Into::into).collect();
         for name in key_watch.turn(now.mono_ms, in_use) {
-            let pem = self.sign_directory.read(&name);
+            let pem = self.key_directories.read(&name);
             let removed = self.registry.key_file_changed(now, &name, pem.as_deref());
             add(&self.counters.revoked, removed);
         }

@@ -4,6 +4,7 @@
 //! joins [`PARTS`].
 
 mod resilience;
+mod senders;
 mod timeouts;
 
 use super::{Opt, OptFacts, Section, Shape};
@@ -11,7 +12,8 @@ use super::{Opt, OptFacts, Section, Shape};
 /// The catalogue, in the order of help and documentation within each section.
 pub const OPTIONS: &[OptFacts] = &joined();
 
-const PARTS: &[&[OptFacts]] = &[ROUTER, resilience::RESILIENCE, timeouts::TIMEOUTS];
+const PARTS: &[&[OptFacts]] =
+    &[ROUTER, resilience::RESILIENCE, senders::SENDERS, timeouts::TIMEOUTS];
 
 const fn joined() -> [OptFacts; count()] {
     let mut all = [ROUTER[0]; count()];
@@ -154,7 +156,7 @@ const ROUTER: &[OptFacts] = &[
         allowed: ADDRESS,
         about: "Take subscriptions here: UDP on an IP address, datagrams on a unix socket.",
         cost: "",
-        example: r#"["127.0.0.1:7171"]"#,
+        example: r#"["/var/lib/apps/subscribe.sock"]"#,
     },
     OptFacts {
         opt: Opt::SignCheck,

@@ -17,6 +17,7 @@ fn nodes(weights: &[u32]) -> Vec<Arc<Node>> {
         weight,
         backup: 0,
         origin: NodeOrigin::Subscribed,
+        announcer: None,
     };
     let node = |(id, &weight)| Arc::new(Node::new(NodeId(id), facts(weight)));
     (0..).zip(weights).map(node).collect()

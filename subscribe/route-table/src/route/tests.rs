@@ -16,6 +16,7 @@ fn route(levels: &[u8]) -> Route {
         weight: 1,
         backup,
         origin: NodeOrigin::Static,
+        announcer: None,
     };
     let nodes = (0..).zip(levels).map(|(id, &level)| Arc::new(Node::new(NodeId(id), facts(level))));
     let key = RouteKey::parse(b"example.com").expect("legal");

@@ -1,0 +1,49 @@
+//! The options about who may subscribe, beyond signatures.
+
+use crate::config::catalog::{Opt, OptFacts, Section, Shape};
+
+/// Users, names and neighbours of subscriptions.
+pub const SENDERS: &[OptFacts] = &[
+    OptFacts {
+        opt: Opt::UseCredentials,
+        name: "use-credentials",
+        shape: Shape::Switch,
+        section: Section::Subscriptions,
+        value: "",
+        default: "off",
+        allowed: "true or false; every subscribe address must be a unix socket then",
+        about: "Ask the kernel who sends each subscription. The process, user and group that \
+             created a node are in the statistics; a sender the kernel does not vouch for is \
+             refused.",
+        cost: "",
+        example: "true",
+    },
+    OptFacts {
+        opt: Opt::SignSkipUid,
+        name: "sign-skip-uid",
+        shape: Shape::Many,
+        section: Section::Subscriptions,
+        value: "UID",
+        default: "none",
+        allowed: "the number of a user, not 0; with use-credentials and sign-check",
+        about: "Take subscriptions of this user without a signature, and without looking at their \
+             stamps if they have one.",
+        cost: "Every process of that user can take over any site. Users of other user namespaces \
+             count as 65534, so do not name that one.",
+        example: r#"["33"]"#,
+    },
+    OptFacts {
+        opt: Opt::CredentialsCheck,
+        name: "credentials-check",
+        shape: Shape::Many,
+        section: Section::Subscriptions,
+        value: "DIR",
+        default: "none: any user may use any key",
+        allowed: "an existing directory; with use-credentials",
+        about: "Take a datagram for KEY only from the user and group that own DIR/KEY, where KEY is \
+             the host of the key, every byte but letters, digits, ., - and _ replaced by _. One of \
+             several directories is enough. Holds for leaving, too.",
+        cost: "One look at the file system per datagram and directory.",
+        example: r#"["/etc/suzerain/owners"]"#,
+    },
+];

@@ -1,0 +1,79 @@
+//! What a registry is made of, and what its shell tells it with each datagram.
+
+use std::net::SocketAddr;
+
+use route_table::{Algorithm, Credentials};
+
+use crate::credentials::CredentialRules;
+use crate::limits::Limits;
+use crate::upstream_policy::UpstreamPolicy;
+use crate::verify::Digest;
+
+/// The two clocks of the shell, read once per batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Now {
+    /// Milliseconds of a clock that never jumps: leases are counted on it.
+    pub mono_ms: u64,
+    /// Seconds of Unix time: stamps are compared with it. May jump in both directions.
+    pub unix: u64,
+}
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The sender.
+    pub peer: Peer,
+    /// What the kernel says about it, if it was asked.
+    pub credentials: Option<Credentials>,
+}
+
+impl Source {
+    /// A sender the kernel says nothing about.
+    #[must_use]
+    pub const fn of(peer: Peer) -> Self {
+        Self { peer, credentials: None }
+    }
+}
+
+/// The sender of a datagram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// A UDP sender. Its address proves nothing.
+    Ip(SocketAddr),
+    /// A sender on a unix datagram socket.
+    Unix,
+}
+
+/// What one registry is made of.
+#[derive(Clone, Debug)]
+pub struct RegistryConfig {
+    /// The digest signatures must use; `None` believes every datagram, and then nothing protects
+    /// from replay either.
+    pub sign: Option<Digest>,
+    /// How far a stamp may lie from this clock, in seconds, in both directions. Default 60.
+    pub sign_tolerance_s: u64,
+    /// What a sender's user decides; `None` asks for no credentials.
+    pub credentials: Option<CredentialRules>,
+    /// How long a node stays without renewal, in milliseconds. Default 17,000.
+    pub lease_ms: u64,
+    /// How a key spreads its requests if the announcement that creates it does not say.
+    pub algorithm: Algorithm,
+    /// Where upstreams may be.
+    pub upstream_policy: UpstreamPolicy,
+    /// How much may be held.
+    pub limits: Limits,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self {
+            sign: None,
+            sign_tolerance_s: 60,
+            credentials: None,
+            lease_ms: 17_000,
+            algorithm: Algorithm::default(),
+            upstream_policy: UpstreamPolicy::default_allow(),
+            limits: Limits::default(),
+        }
+    }
+}
