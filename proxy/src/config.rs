@@ -174,11 +174,19 @@ impl Default for Timeouts {
 pub struct ClientLimits {
     /// Client connections of the whole router; further ones are closed at once.
     pub connections_max: usize,
+    /// Exchanges of the whole router; `None`: as many as connections.
+    pub exchanges_max: Option<usize>,
+    /// Connections of one client address; further ones are closed at once. `None`: no bound.
+    pub client_connections_max: Option<u32>,
 }
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { connections_max: limits::CONNECTIONS_DEFAULT }
+        Self {
+            connections_max: limits::CONNECTIONS_DEFAULT,
+            exchanges_max: None,
+            client_connections_max: None,
+        }
     }
 }
 

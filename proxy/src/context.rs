@@ -11,6 +11,8 @@ use std::{
 use route_table::{Dotsplit, RouteKey, TableReader};
 use router_core::{
     access_log::LogSink,
+    clients::{ClientConnections, ClientRates},
+    fairness::Fairness,
     metrics::Shard,
     upstream::{pool::Pool, queue::Queues},
 };
@@ -35,6 +37,10 @@ pub struct Shared {
     pub dotsplit: Dotsplit,
     /// Key that serves hosts without one.
     pub fallback_key: Option<RouteKey>,
+    /// What each client asked lately, if any policy bounds that.
+    pub client_rates: Option<ClientRates>,
+    /// The connections of each client, if they are bounded.
+    pub client_connections: Option<Arc<ClientConnections>>,
     /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
     pub hostname: String,
     /// TLS of the https listeners.
@@ -53,6 +59,8 @@ pub struct Context {
     pub pool: RefCell<Pool>,
     /// Requests that wait for a node with room.
     pub queues: Rc<Queues>,
+    /// The exchanges of this worker by key.
+    pub fairness: Rc<Fairness>,
     /// Counters.
     pub shard: Arc<Shard>,
     /// Access log.

@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod failure;
 pub mod forward_http;
 pub mod forward_uwsgi;
+pub mod gate;
 pub mod held_body;
 pub mod in_flight;
 pub mod inbound;

@@ -32,6 +32,12 @@ pub struct PolicyId(u32);
 impl PolicyId {
     /// The policy of keys without a table, and of requests whose key is not known yet.
     pub const DEFAULT: Self = Self(0);
+
+    /// The number itself, for what counts by policy.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// The policies of all keys.
@@ -68,6 +74,11 @@ impl Policies {
     pub fn get(&self, id: PolicyId) -> &Policy {
         // Numbers are only made by `new`, one per policy.
         self.all.get(id.0 as usize).unwrap_or(&self.all[0])
+    }
+
+    /// Every policy, the default one first.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.all.iter()
     }
 
     /// The policy of a key.

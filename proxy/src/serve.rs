@@ -5,6 +5,7 @@ use std::rc::Rc;
 use nix::time::{ClockId, clock_gettime};
 use router_core::{
     buffer::{self, Use},
+    clients::{ClientId, ClientSlot},
     deadline::Half,
     io::Accepted,
     metrics::{Counter, WorkerCell},
@@ -49,6 +50,10 @@ impl Service for HttpService {
             }
         }
         let conn = ConnFacts::new(accepted.peer, role);
+        let Ok(_slot) = client_slot(&self.ctx, &conn) else {
+            self.ctx.shard.count(Counter::ClientConnectionsRefused);
+            return;
+        };
         match role.scheme {
             Scheme::Http => {
                 let reader = ClientReader::Plain(accepted.read);
@@ -80,6 +85,15 @@ impl Service for HttpService {
             self.ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
         }
     }
+}
+
+/// The client has all connections it may have.
+struct ClientFull;
+
+/// Counts a connection of a client, if those are bounded.
+fn client_slot(ctx: &Context, conn: &ConnFacts) -> Result<Option<ClientSlot>, ClientFull> {
+    let (Some(all), Some(ip)) = (&ctx.shared.client_connections, conn.ip) else { return Ok(None) };
+    all.enter(ClientId::of(ip)).map(Some).ok_or(ClientFull)
 }
 
 /// CPU time this thread has used.

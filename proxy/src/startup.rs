@@ -1,6 +1,9 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
+mod limiting;
+
 use std::{
+    rc::Rc,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -11,6 +14,7 @@ use router_core::{
     address::ListenAddr,
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
+    fairness::Fairness,
     listener::{Bound, ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
@@ -124,6 +128,8 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let shared = Arc::new(Shared {
         timeouts: settings.policy.timeouts,
         policies: Policies::new(settings.policy.clone(), &settings.keys),
+        client_rates: limiting::client_rates(settings),
+        client_connections: limiting::client_connections(settings),
         named: NamedSources::new(&settings.proxy_protocol),
         dotsplit: settings.dotsplit,
         fallback_key: settings.fallback_key.clone(),
@@ -256,13 +262,16 @@ impl Fleet<'_> {
                 shard: shard.clone(),
                 drain: drain.clone(),
             };
+            let exchanges_max = limiting::worker_exchanges_max(self.settings);
             let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
             workers.push(worker::start(plan, move || {
+                let fairness = Rc::new(Fairness::new(exchanges_max));
                 HttpService::new(Context {
                     shared,
                     table: table.reader().into(),
                     pool: Pool::default().into(),
                     queues: Default::default(),
+                    fairness,
                     log: log.sink(shard.clone()),
                     shard,
                     held_bytes: 0.into(),

@@ -134,9 +134,18 @@ pub fn now_ms() -> u64 {
 
 /// Milliseconds since the process first asked, the origin of every worker's clock.
 pub fn process_ms() -> u64 {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     // One is added so that zero can stand for "never" in atomics elsewhere.
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1
+    start().elapsed().as_millis() as u64 + 1
+}
+
+fn start() -> Instant {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *START.get_or_init(Instant::now)
+}
+
+/// Microseconds of the same clock, read now.
+pub fn process_us() -> u64 {
+    start().elapsed().as_micros() as u64
 }
 
 /// Moves the clock on and shuts down what is due. Returns how many sockets were.

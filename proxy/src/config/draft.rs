@@ -13,7 +13,7 @@ use super::catalog::Opt;
 use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
-use super::{Given, Settings, limits, values};
+use super::{Given, Settings, limits, resilience, values};
 
 /// Turns what was given into settings; what is wrong is added to `problems`.
 pub fn settle(given: Vec<Given>, keys: Vec<KeyTable>, problems: &mut Vec<Problem>) -> Settings {
@@ -83,6 +83,9 @@ impl Draft {
             Opt::Io => settings.io = values::io_choice(text)?,
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
+            }
+            Opt::ExchangesMax | Opt::ClientConnectionsMax => {
+                resilience::set_router(&mut settings.limits, opt, text)?;
             }
             _ => key_table::set(&mut settings.policy, opt, text)?,
         }

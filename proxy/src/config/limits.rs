@@ -30,6 +30,8 @@ pub const CONNECTIONS_MAX: usize = 10_000_000;
 pub const EJECT_FAILURES_MAX: u32 = 255;
 /// Largest bound on exchanges of a node or a key.
 pub const BOUND_MAX: u32 = 1_000_000;
+/// Least bound on all exchanges: below it no share of it means anything.
+pub const EXCHANGES_LEAST: usize = 8;
 /// Longest queue of a key.
 pub const QUEUE_MAX: u32 = 100_000;
 /// Largest weight of a static node.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use route_table::Rate;
+
 use super::catalog::Opt;
-use super::{limits, values};
+use super::{ClientLimits, limits, values};
 use crate::policy::resilience::{Resilience, ServerErrors};
 
 /// Sets an option of the section.
@@ -26,9 +28,54 @@ pub fn set(rules: &mut Resilience, opt: Opt, text: &str) -> Result<(), String> {
         }
         Opt::QueueMax => rules.queue_max = up_to(text, 0, limits::QUEUE_MAX)?,
         Opt::QueueTimeout => rules.queue_timeout = duration(text)?,
+        Opt::RateLimit => rules.rate = or_none(text, None, |text| rate(text).map(Some))?,
+        Opt::ClientRateLimit => {
+            rules.client_rate = or_none(text, None, |text| rate(text).map(Some))?;
+        }
+        Opt::KeyExchangesMax => {
+            rules.exchanges_max =
+                or_none(text, u32::MAX, |text| up_to(text, 1, limits::BOUND_MAX))?;
+        }
         _ => return Err("no option of this section".to_owned()),
     }
     Ok(())
+}
+
+/// Sets an option of the section that holds for the whole router.
+///
+/// # Errors
+/// Why the text is no value of the option.
+pub fn set_router(bounds: &mut ClientLimits, opt: Opt, text: &str) -> Result<(), String> {
+    match opt {
+        Opt::ExchangesMax => {
+            bounds.exchanges_max = or_none(text, None, |text| {
+                values::number(text, limits::EXCHANGES_LEAST, limits::CONNECTIONS_MAX).map(Some)
+            })?;
+        }
+        _ => {
+            bounds.client_connections_max =
+                or_none(text, None, |text| up_to(text, 1, limits::BOUND_MAX).map(Some))?;
+        }
+    }
+    Ok(())
+}
+
+/// `N/s`, `N/m` or `N/h`, then optionally `,burst=N`; without it a second's worth, at least one.
+fn rate(text: &str) -> Result<Rate, String> {
+    let (rate, burst) = match text.split_once(",burst=") {
+        Some((rate, burst)) => (rate, Some(up_to(burst, 1, limits::BOUND_MAX)?)),
+        None => (text, None),
+    };
+    let (count, unit) = rate.split_once('/').ok_or("there is no / between number and unit")?;
+    let count = up_to(count, 1, limits::BOUND_MAX)?;
+    let per_s: u32 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(format!("the unit \"{unit}\" is none of s, m and h")),
+    };
+    let burst = burst.unwrap_or((count / per_s).max(1));
+    Ok(Rate::new(count.into(), u64::from(per_s) * 1_000_000, burst.into()))
 }
 
 fn up_to(text: &str, least: usize, most: u32) -> Result<u32, String> {
@@ -45,4 +92,19 @@ fn or_none<T>(
     read: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, String> {
     if text == "none" { Ok(none) } else { read(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_a_unit_and_perhaps_a_burst() {
+        assert_eq!(rate("100/s"), Ok(Rate::new(100, 1_000_000, 100)));
+        assert_eq!(rate("90/m,burst=7"), Ok(Rate::new(90, 60_000_000, 7)));
+        assert_eq!(rate("5/h"), Ok(Rate::new(5, 3_600_000_000, 1)));
+        for wrong in ["", "100", "0/s", "1/d", "1/s,burst=0", "-1/s", "1/s,burst", "1.5/s"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
 }

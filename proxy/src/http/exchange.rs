@@ -104,10 +104,17 @@ enum Body<'c> {
 }
 
 /// Runs one exchange to its end.
-pub async fn run(ctx: &Context, client: Client<'_>, plan: Plan, record: &mut Record) -> Outcome {
+pub async fn run(
+    ctx: &Context,
+    client: Client<'_>,
+    mut plan: Plan,
+    record: &mut Record,
+) -> Outcome {
     let policy = ctx.shared.policies.get(plan.policy);
     let mut tried = Tried::default();
     tried.note_counted();
+    // Plans of further attempts are not counted again.
+    let _admitted = std::mem::take(&mut plan.admitted);
     Exchange { ctx, policy, client, record, tried }.run(plan).await
 }
 

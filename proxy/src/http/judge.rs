@@ -20,7 +20,13 @@ use router_core::{
     upstream::retry::Replay,
 };
 
-use super::{admission, forward_http, forward_uwsgi, in_flight::Room, rejects, reply::Text};
+use super::{
+    admission, forward_http, forward_uwsgi,
+    gate::{self, Admitted, Shed},
+    in_flight::Room,
+    rejects,
+    reply::Text,
+};
 use crate::{
     context::{ConnFacts, Context},
     policy::PolicyId,
@@ -43,10 +49,28 @@ pub struct Refusal {
     pub status: u16,
     /// What narrows it down for the reader; may be empty.
     pub detail: String,
+    /// When the client may come again, in seconds; 0 leaves that open.
+    pub retry_after_s: u32,
+    /// Whether the answer is held back for a moment: the client asks too much.
+    pub pace: Pace,
     /// Whether the answer carries its text, which one to HEAD never does (RFC 9110 9.3.2).
     pub text: Text,
     /// The head, if it kept all rules: then this counts as a request.
     pub head: Option<RefusedHead>,
+}
+
+/// When an answer is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pace {
+    /// As soon as it is known.
+    AtOnce,
+    /// A little later, so that who is refused does not ask again as fast as it can.
+    Held,
+}
+
+/// When a client may come again after an answer that says nothing better.
+const fn retry_after(status: u16) -> u32 {
+    if status == 503 { 5 } else { 0 }
 }
 
 /// The sound head of a refused request.
@@ -61,7 +85,9 @@ pub struct RefusedHead {
 impl Refusal {
     /// Without a sound head, of which `head` is what was received.
     pub fn closing(status: u16, detail: String, head: &[u8]) -> Self {
-        Self { status, detail, text: Text::for_request(head), head: None }
+        let retry_after_s = retry_after(status);
+        let text = Text::for_request(head);
+        Self { status, detail, retry_after_s, pace: Pace::AtOnce, text, head: None }
     }
 }
 
@@ -85,6 +111,8 @@ pub struct Plan {
     pub replay: Replay,
     /// The rules of the key that routed it.
     pub policy: PolicyId,
+    /// What counts it while it is under way.
+    pub admitted: Admitted,
     /// Where to wait for a node with room, if the key's nodes are bounded.
     pub room: Option<Room>,
     /// The chosen node.
@@ -176,7 +204,7 @@ fn admit(
         ctx.shard.add(Counter::Misdirected, 1);
         return Err(Denial::Status(421));
     }
-    let Chosen { policy, room, node } = choose(ctx, conn, head, host, tried)?;
+    let Chosen { policy, admitted, room, node } = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
@@ -200,6 +228,7 @@ fn admit(
         expect_continue: head.expect_continue,
         replay: replay(head.method),
         policy,
+        admitted,
         room,
         node,
         request,
@@ -237,6 +266,11 @@ fn choose(
     let id = ctx.shared.policies.id_of(route.key());
     let policy = ctx.shared.policies.get(id);
     admission::check(head, policy)?;
+    let admitted = if tried.is_first() {
+        gate::pass(ctx, conn, route, id, policy).map_err(Denial::Shed)?
+    } else {
+        Admitted::default()
+    };
     let rules = PickRules {
         now_ms: deadline::now_ms(),
         client: conn.ip,
@@ -249,12 +283,13 @@ fn choose(
         ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
         Denial::Status(503)
     })?;
-    Ok(Chosen { policy: id, room: Room::of(route, &policy.resilience), node })
+    Ok(Chosen { policy: id, admitted, room: Room::of(route, &policy.resilience), node })
 }
 
 /// What the route table has for a request.
 struct Chosen {
     policy: PolicyId,
+    admitted: Admitted,
     room: Option<Room>,
     node: Arc<Node>,
 }
@@ -295,16 +330,23 @@ fn is_misdirected(ctx: &Context, conn: &ConnFacts, host: &str) -> bool {
 }
 
 fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal {
-    let (status, detail) = match denial {
-        Denial::Status(status) => (status, String::new()),
+    let (status, detail) = match &denial {
+        Denial::Status(status) => (*status, String::new()),
         Denial::Path(error) => {
             ctx.shard.count_head_reject(rejects::index(error.label()));
             (error.status(), error.to_string())
         }
+        Denial::Shed(shed) => (shed.status, shed.detail.to_owned()),
+    };
+    let (retry_after_s, pace) = match denial {
+        Denial::Shed(shed) => (shed.retry_after_s, Pace::Held),
+        _ => (retry_after(status), Pace::AtOnce),
     };
     Refusal {
         status,
         detail,
+        retry_after_s,
+        pace,
         text: if head.method == Method::Head { Text::Withheld } else { Text::Shown },
         head: Some(RefusedHead {
             head_bytes: head.head_bytes,
@@ -317,6 +359,8 @@ fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal 
 pub enum Denial {
     /// The status says it all.
     Status(u16),
+    /// There are too many.
+    Shed(Shed),
     /// Its path cannot be decoded, which a uwsgi node needs.
     Path(TargetError),
 }

@@ -41,6 +41,7 @@ pub const fn wording(status: u16) -> (&'static str, &'static str) {
             "Misdirected Request",
             "This host is served by another certificate; open a connection for it.",
         ),
+        429 => ("Too Many Requests", "Too many requests came in a short time."),
         431 => ("Request Header Fields Too Large", "The request head is too large."),
         501 => ("Not Implemented", "The request method is not supported."),
         502 => ("Bad Gateway", "The application gave no valid answer."),
@@ -52,7 +53,15 @@ pub const fn wording(status: u16) -> (&'static str, &'static str) {
 }
 
 /// Appends a complete response; `detail` narrows down what is wrong and is shown in parentheses.
-pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mut Vec<u8>) {
+/// `retry_after_s` is when the client may come again; 0 leaves that open.
+pub fn write(
+    status: u16,
+    detail: &str,
+    retry_after_s: u32,
+    after: Persistence,
+    text: Text,
+    out: &mut Vec<u8>,
+) {
     let (reason, explanation) = wording(status);
     let mut status_buffer = itoa::Buffer::new();
     let digits = status_buffer.format(status).as_bytes();
@@ -67,8 +76,10 @@ pub fn write(status: u16, detail: &str, after: Persistence, text: Text, out: &mu
     }
     out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
-    if status == 503 {
-        out.extend_from_slice(b"Retry-After: 5\r\n");
+    if retry_after_s > 0 {
+        out.extend_from_slice(b"Retry-After: ");
+        out.extend_from_slice(itoa::Buffer::new().format(retry_after_s).as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
     if after == Persistence::Close {
         out.extend_from_slice(b"Connection: close\r\n");
@@ -104,7 +115,7 @@ mod tests {
     fn stated_length_is_the_length_of_the_text() {
         for (status, detail) in [(404, ""), (400, "a line does not end in CRLF"), (503, "x")] {
             let mut out = Vec::new();
-            write(status, detail, Persistence::Close, Text::Shown, &mut out);
+            write(status, detail, 0, Persistence::Close, Text::Shown, &mut out);
             let (head, body) = split(&out);
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
             assert!(body.contains(detail), "{body}");
@@ -114,8 +125,8 @@ mod tests {
     #[test]
     fn answer_to_head_states_the_same_length_without_text() {
         let (mut shown, mut withheld) = (Vec::new(), Vec::new());
-        write(404, "", Persistence::Keep, Text::Shown, &mut shown);
-        write(404, "", Persistence::Keep, Text::Withheld, &mut withheld);
+        write(404, "", 0, Persistence::Keep, Text::Shown, &mut shown);
+        write(404, "", 0, Persistence::Keep, Text::Withheld, &mut withheld);
         assert_eq!(split(&shown).0, split(&withheld).0);
         assert!(split(&withheld).1.is_empty());
     }

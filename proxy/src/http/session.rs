@@ -8,6 +8,7 @@ use router_core::{
     access_log::AccessRecord,
     buffer::{self, Use},
     deadline::{self, Half},
+    io::sleep_ms,
     metrics::{Counter, Latency},
     termination::{Phase, Side, Termination},
 };
@@ -15,7 +16,7 @@ use router_core::{
 use super::{
     exchange::{self, Client, Outcome, Record, micros},
     inbound::Inbound,
-    judge::{Held, Judged, Refusal, judge, request_host, route_of},
+    judge::{Held, Judged, Pace, Refusal, judge, request_host, route_of},
     reply::{self, Persistence},
 };
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
     context::{ConnFacts, Context, Scheme},
 };
 
+/// How long the answer to a client that asks too much is held back: a connection is refused ten times
+/// a second at most, however fast it could ask, so that a flood costs the other keys little time.
+const HELD_ANSWER_MS: u64 = 100;
 /// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long they are waited for.
@@ -202,10 +206,15 @@ impl Session {
     }
 
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) -> After {
+        if refusal.pace == Pace::Held {
+            // Boxed, so that the many sessions that are never held do not carry it.
+            Box::pin(sleep_ms(HELD_ANSWER_MS)).await;
+        }
         let stays = refusal.head.is_some_and(|head| head.may_stay) && !deadline::is_draining();
         let after = if stays { Persistence::Keep } else { Persistence::Close };
         let mut out = buffer::take(Use::Head);
-        reply::write(refusal.status, &refusal.detail, after, refusal.text, &mut out);
+        let (status, detail) = (refusal.status, &refusal.detail);
+        reply::write(status, detail, refusal.retry_after_s, after, refusal.text, &mut out);
         record.status = refusal.status;
         record.bytes_out += out.len() as u64;
         self.writer.watch().arm(Half::Write, self.ctx.shared.timeouts.write_stall);

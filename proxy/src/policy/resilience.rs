@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use route_table::EjectRules;
+use route_table::{EjectRules, Rate};
 
 /// Whether an answer of the node's own counts against it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,6 +29,13 @@ pub struct Resilience {
     pub queue_max: u32,
     /// How long one waits at most.
     pub queue_timeout: Duration,
+    /// Requests of the key in a time, over all workers; `None`: no bound.
+    pub rate: Option<Rate>,
+    /// Requests of one client in a time, over all workers and, without a table of the key's own,
+    /// over all keys; `None`: no bound.
+    pub client_rate: Option<Rate>,
+    /// Exchanges of the key at once, over all workers; `u32::MAX`: no bound.
+    pub exchanges_max: u32,
 }
 
 impl Default for Resilience {
@@ -42,6 +49,9 @@ impl Default for Resilience {
             node_connections_max: u32::MAX,
             queue_max: 1024,
             queue_timeout: Duration::from_secs(5),
+            rate: None,
+            client_rate: None,
+            exchanges_max: u32::MAX,
         }
     }
 }

@@ -13,6 +13,7 @@ mod harness;
 mod http1;
 mod http1_bodies;
 mod http1_edges;
+mod limits;
 mod mountpoints;
 mod policy;
 mod proxy_protocol;

@@ -76,6 +76,8 @@ families! {
         "Client connections closed, by either side.";
     CONNECTIONS_REFUSED = Counter "suzerain_connections_refused_total" []
         "Client connections reset at once because a worker was at its connection cap.";
+    CLIENT_CONNECTIONS_REFUSED = Counter "suzerain_client_connections_refused_total" []
+        "Client connections closed on arrival because their address had all it may have.";
     CONNECTIONS_OPEN = Gauge "suzerain_connections_open" []
         "Client connections open now (accepted minus closed).";
     ACCEPT_FAILURES = Counter "suzerain_accept_failures_total" []
@@ -97,6 +99,8 @@ families! {
         "Well-formed requests for which no upstream could be chosen, by reason.";
     REQUESTS_FALLBACK = Counter "suzerain_requests_fallback_total" []
         "Requests routed by the fallback key because their host has no key of its own.";
+    REQUESTS_SHED = Counter "suzerain_requests_shed_total" ["reason"]
+        "Requests refused because there were too many, by the limit they ran into.";
     REQUEST_BYTES = Counter "suzerain_request_bytes_total" []
         "Bytes received from clients, heads included, TLS framing excluded.";
     RESPONSE_BYTES = Counter "suzerain_response_bytes_total" []
@@ -139,6 +143,10 @@ families! {
         "Number of the published route table; rises by one per publish.";
     KEY_REQUESTS = Counter "suzerain_key_requests_total" ["key"]
         "Requests routed by one key, for the busiest keys.";
+    KEY_REFUSED = Counter "suzerain_key_refused_total" ["key", "limit"]
+        "Requests of one key refused by its rate, its share or its queue, for the busiest keys.";
+    KEY_WAITING = Gauge "suzerain_key_waiting" ["key"]
+        "Requests of one key that wait for a node with room now, for the busiest keys.";
     NODE_REQUESTS = Counter "suzerain_node_requests_total" ["key", "node"]
         "Exchanges given to one node, for the busiest keys.";
     NODE_FAILURES = Counter "suzerain_node_failures_total" ["key", "node"]

@@ -40,6 +40,18 @@ impl Collector for TableCollector {
         for route in &busiest {
             page.sample(&catalog::KEY_REQUESTS, &[route.key().as_str()], route.hits());
         }
+        let limited =
+            || busiest.iter().filter_map(|r| Some((r.key(), r.load_if_used()?.snapshot())));
+        for (key, load) in limited() {
+            for (limit, count) in
+                [("rate", load.limited), ("share", load.shed), ("queue", load.queue_refused)]
+            {
+                page.sample(&catalog::KEY_REFUSED, &[key.as_str(), limit], count);
+            }
+        }
+        for (key, load) in limited() {
+            page.sample(&catalog::KEY_WAITING, &[key.as_str()], u64::from(load.waiting));
+        }
         let now_ms = deadline::process_ms();
         per_node(page, &catalog::NODE_REQUESTS, &busiest, |load| load.requests);
         per_node(page, &catalog::NODE_FAILURES, &busiest, |load| load.failures);

@@ -27,6 +27,9 @@ impl Opt {
             | Self::NodeConnectionsMax
             | Self::QueueMax
             | Self::QueueTimeout
+            | Self::RateLimit
+            | Self::ClientRateLimit
+            | Self::KeyExchangesMax
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

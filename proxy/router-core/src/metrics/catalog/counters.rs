@@ -33,6 +33,10 @@ counters! {
         /// Reset at the connection cap; neither accepted nor closed count it.
         ConnectionsRefused
     }
+    CLIENT_CONNECTIONS_REFUSED {
+        /// Closed on arrival for its address; accepted and closed count it too.
+        ClientConnectionsRefused
+    }
     ACCEPT_FAILURES {
         /// `accept` itself failed.
         AcceptFailures
@@ -76,6 +80,16 @@ counters! {
     REQUESTS_FALLBACK {
         /// The fallback key served a host that has none.
         Fallback
+    }
+    REQUESTS_SHED {
+        /// `rate-limit` of the key (429).
+        ShedKeyRate = "key_rate",
+        /// `client-rate-limit` (429).
+        ShedClientRate = "client_rate",
+        /// `key-exchanges-max` (503).
+        ShedKeyExchanges = "key_exchanges",
+        /// The key's share of the worker (503).
+        ShedWorkerShare = "worker_share",
     }
     REQUEST_BYTES {
         /// Bytes read from clients.

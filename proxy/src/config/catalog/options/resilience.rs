@@ -75,8 +75,60 @@ pub const RESILIENCE: &[OptFacts] = &[
         example: r#""5s""#,
         ..duration("queue-timeout")
     },
+    OptFacts {
+        opt: Opt::RateLimit,
+        value: "N/UNIT[,burst=N]",
+        default: "none",
+        allowed: RATE,
+        about: "Requests of a key in a time, over all workers; further ones get 429. The burst, a \
+             second's worth unless given, may come at once.",
+        example: r#""none""#,
+        ..option("rate-limit")
+    },
+    OptFacts {
+        opt: Opt::ClientRateLimit,
+        value: "N/UNIT[,burst=N]",
+        default: "none",
+        allowed: RATE,
+        about: "Requests of one client address in a time; further ones get 429. IPv6 counts by /64. \
+             A key with a table of its own counts for itself, all others together.",
+        cost: "1 MiB. Behind a proxy that is not named in proxy-protocol all its clients count as \
+             one.",
+        example: r#""none""#,
+        ..option("client-rate-limit")
+    },
+    OptFacts {
+        opt: Opt::KeyExchangesMax,
+        default: "none",
+        allowed: "a number from 1 to 1000000, or none",
+        about: "Requests of a key under way at once, over all workers, those that wait for a node \
+             and WebSockets included; further ones get 503.",
+        example: r#""none""#,
+        ..option("key-exchanges-max")
+    },
+    OptFacts {
+        opt: Opt::ExchangesMax,
+        default: "as connections-max",
+        allowed: "a number from 8 to 10000000, or none",
+        about: "Requests under way at once in the whole router, each worker its part. The nearer it \
+             is, the less of it one key may hold: as many as are free. Further ones get 503.",
+        example: r#""none""#,
+        ..option("exchanges-max")
+    },
+    OptFacts {
+        opt: Opt::ClientConnectionsMax,
+        default: "none",
+        allowed: "a number from 1 to 1000000, or none",
+        about: "Connections of one client address at once, IPv6 by /64. Further ones are closed on \
+             arrival and counted.",
+        cost: "512 KiB. Behind a proxy that is not named in proxy-protocol all its clients count as \
+             one.",
+        example: r#""none""#,
+        ..option("client-connections-max")
+    },
 ];
 
+const RATE: &str = "N/s, N/m or N/h with N from 1 to 1000000, then optionally ,burst=N, or none";
 const DURATION: &str = "a duration as 500ms, 10s or 5m, from 10ms to 24h";
 const DURATION_OR_NONE: &str = "a duration as 500ms, 10s or 5m, from 10ms to 24h, or none";
 

@@ -1,0 +1,25 @@
+//! What the bounds on clients and keys need, made at start and only if they are set.
+
+use std::sync::Arc;
+
+use router_core::clients::{ClientConnections, ClientRates};
+
+use crate::config::Settings;
+
+/// The table of client rates, if any policy bounds them.
+pub fn client_rates(settings: &Settings) -> Option<ClientRates> {
+    let mut policies = settings.keys.iter().map(|(_, policy)| policy).chain([&settings.policy]);
+    policies.any(|policy| policy.resilience.client_rate.is_some()).then(ClientRates::default)
+}
+
+/// The counts of client connections, if they are bounded.
+pub fn client_connections(settings: &Settings) -> Option<Arc<ClientConnections>> {
+    let most = settings.limits.client_connections_max?;
+    Some(Arc::new(ClientConnections::new(most)))
+}
+
+/// Each worker's part of all exchanges.
+pub fn worker_exchanges_max(settings: &Settings) -> u32 {
+    let all = settings.limits.exchanges_max.unwrap_or(settings.limits.connections_max);
+    u32::try_from(all.div_ceil(settings.workers)).unwrap_or(u32::MAX)
+}
