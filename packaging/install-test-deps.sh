@@ -24,6 +24,7 @@ need curl curl
 need openssl openssl
 need python3 python3
 need setpriv util-linux
+need ip iproute2
 # Building the TLS library.
 need cc gcc
 need make make

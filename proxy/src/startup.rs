@@ -319,6 +319,7 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
     });
     SubscriberConfig {
         binds: settings.subscribe.clone(),
+        multicast_interfaces: settings.senders.multicast_interface.clone(),
         owner_dirs: settings.senders.credentials_check.clone(),
         sign_dir: settings.sign_check.as_ref().map(|check| check.dir.clone()),
         registry: RegistryConfig {

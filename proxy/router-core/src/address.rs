@@ -176,6 +176,7 @@ mod tests {
         assert!(read("/run/s.sock").expect("a path").is_local());
         assert!(!read(":1").expect("unspecified").is_local());
         assert!(!read("[::]:1").expect("unspecified").is_local());
+        assert!(!read("239.1.2.3:1").expect("a group").is_local());
         assert!(!read("10.0.0.1:1").expect("private").is_local());
     }
 }

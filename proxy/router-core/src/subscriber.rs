@@ -9,6 +9,7 @@
 //! address ends the start and not the service, then [`Subscriber::spawn`].
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,7 @@ use crate::address::ListenAddr;
 
 mod counters;
 mod effects;
+mod group;
 mod key_directories;
 mod key_watch;
 pub mod limits;
@@ -49,6 +51,8 @@ pub use view::{NodeRow, RegistryView};
 pub struct SubscriberConfig {
     /// UDP sockets and unix datagram sockets; a port of 0 is chosen by the kernel.
     pub binds: Vec<ListenAddr>,
+    /// Addresses of the interfaces on which multicast groups among them are joined.
+    pub multicast_interfaces: Vec<Ipv4Addr>,
     /// Directory of public keys; needed if `registry.sign` names a digest.
     pub sign_dir: Option<PathBuf>,
     /// Directories whose entries say whose a key is.
@@ -145,7 +149,14 @@ impl Subscriber {
         counters: Arc<SubscriptionCounters>,
         cert_requests: Sender<CertRequest>,
     ) -> Result<Self, SubscriberError> {
-        let SubscriberConfig { binds, sign_dir, owner_dirs, registry, static_nodes } = config;
+        let SubscriberConfig {
+            binds,
+            multicast_interfaces,
+            sign_dir,
+            owner_dirs,
+            registry,
+            static_nodes,
+        } = config;
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
         }
@@ -165,7 +176,7 @@ impl Subscriber {
         let key_directories =
             KeyDirectories { keys: sign_directory, owners: OwnerDirectories(owner_dirs) };
         let bind = |addr| {
-            DatagramSocket::bind(&addr, senders, ask)
+            DatagramSocket::bind(&addr, senders, ask, &multicast_interfaces)
                 .map_err(|cause| SubscriberError::Bind { addr, cause })
         };
         let sockets = binds.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;

@@ -20,6 +20,7 @@ pub enum Opt {
     Subscribe,
     SignCheck,
     SignTolerance,
+    MulticastInterface,
     UseCredentials,
     SignSkipUid,
     CredentialsCheck,

@@ -59,7 +59,10 @@ impl Draft {
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
-            Opt::UseCredentials | Opt::SignSkipUid | Opt::CredentialsCheck => {
+            Opt::MulticastInterface
+            | Opt::UseCredentials
+            | Opt::SignSkipUid
+            | Opt::CredentialsCheck => {
                 settings.senders.set(opt, text)?;
             }
             Opt::SignTolerance => settings.sign_tolerance = tolerance(text)?,

@@ -1,5 +1,6 @@
 //! Who may send subscriptions, beyond signatures: the options about users and names of senders.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use router_core::address::ListenAddr;
@@ -17,6 +18,8 @@ pub struct Senders {
     pub use_credentials: bool,
     /// Users whose subscriptions need no signature.
     pub sign_skip_uid: Vec<u32>,
+    /// Addresses of the interfaces on which groups are joined.
+    pub multicast_interface: Vec<Ipv4Addr>,
     /// Directories whose entries belong to the users that own the keys.
     pub credentials_check: Vec<PathBuf>,
 }
@@ -30,6 +33,7 @@ impl Senders {
         match opt {
             Opt::UseCredentials => self.use_credentials = values::switch(text)?,
             Opt::SignSkipUid => self.sign_skip_uid.push(trusted_uid(text)?),
+            Opt::MulticastInterface => self.multicast_interface.push(interface(text)?),
             _ => self.credentials_check.push(values::directory(text)?),
         }
         Ok(())
@@ -78,5 +82,14 @@ fn trusted_uid(text: &str) -> Result<u32, String> {
         Ok(0) => Err("root is never trusted".to_owned()),
         Ok(uid) => Ok(uid),
         Err(_) => Err("not a number of a user".to_owned()),
+    }
+}
+
+/// The IPv4 address of an interface of this machine.
+fn interface(text: &str) -> Result<Ipv4Addr, String> {
+    let address: Ipv4Addr = text.parse().map_err(|_| "not an IPv4 address".to_owned())?;
+    match address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+        true => Err("no interface has this address".to_owned()),
+        false => Ok(address),
     }
 }

@@ -22,6 +22,7 @@ mod subscribe_choice;
 mod subscribe_credentials;
 mod subscribe_https;
 mod subscribe_lifecycle;
+mod subscribe_multicast;
 mod subscribe_signed;
 mod subscribe_uwsgi;
 mod tls;

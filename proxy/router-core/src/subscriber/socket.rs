@@ -5,11 +5,11 @@
 //! demanded, because vassals run as users of their own; where nothing is signed the file's mode
 //! is the only proof, and owner and group alone may write. Where credentials are asked for, the
 //! kernel is told so before there is an address to send to. None is shared with another process:
-//! a second router on the same address is an error.
+//! a second router on the same address is an error, but for multicast and broadcast.
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -17,6 +17,7 @@ use std::path::Path;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::group::Cast;
 use super::limits::RECEIVE_BUFFER_BYTES;
 use crate::address::ListenAddr;
 use crate::socket_file::{SocketFile, SocketKind, clear_stale};
@@ -65,9 +66,10 @@ impl DatagramSocket {
         addr: &ListenAddr,
         senders: Senders,
         credentials: AskCredentials,
+        interfaces: &[Ipv4Addr],
     ) -> io::Result<Self> {
         match addr {
-            ListenAddr::Tcp(addr) => bind_udp(*addr),
+            ListenAddr::Tcp(addr) => bind_udp(*addr, interfaces),
             ListenAddr::Unix(path) => bind_unix(path, senders, credentials),
         }
     }
@@ -102,13 +104,16 @@ impl AsFd for DatagramSocket {
     }
 }
 
-fn bind_udp(addr: SocketAddr) -> io::Result<DatagramSocket> {
+fn bind_udp(addr: SocketAddr, interfaces: &[Ipv4Addr]) -> io::Result<DatagramSocket> {
+    let cast = Cast::of(addr)?;
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
+    cast.prepare(&socket)?;
     socket.bind(&addr.into())?;
+    cast.join(&socket, interfaces)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
     Ok(DatagramSocket::prepared(socket.into(), Kind::Udp(bound)))
 }

@@ -32,6 +32,7 @@ struct Rig {
 fn config(binds: &[&str]) -> SubscriberConfig {
     SubscriberConfig {
         binds: binds.iter().map(|bind| bind.parse().expect("an address")).collect(),
+        multicast_interfaces: Vec::new(),
         sign_dir: None,
         owner_dirs: Vec::new(),
         registry: RegistryConfig::default(),

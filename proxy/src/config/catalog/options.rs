@@ -154,7 +154,8 @@ const ROUTER: &[OptFacts] = &[
         value: "IP:PORT|/PATH",
         default: "none",
         allowed: ADDRESS,
-        about: "Take subscriptions here: UDP on an IP address, datagrams on a unix socket.",
+        about: "Take subscriptions here: UDP on an IP address, datagrams on a unix socket. A group from \
+             224.0.0.0 to 239.255.255.255 is joined; 255.255.255.255 takes broadcasts.",
         cost: "",
         example: r#"["/var/lib/apps/subscribe.sock"]"#,
     },

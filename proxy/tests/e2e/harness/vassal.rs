@@ -46,16 +46,21 @@ impl VassalSetup {
     #[track_caller]
     pub fn start(self, uwsgi: &Path, folder: &Path) -> Process {
         let mut command = Command::new(uwsgi);
-        if needs_plugin(uwsgi) {
-            command.args(["--plugins", "python3"]);
-        }
-        command.args(["--master", "--no-orphans", "--need-app", "--disable-logging"]);
-        command.args(["--subscribe-freq", "1"]);
-        command.args(["--socket", &self.socket, "--wsgi-file", APP]);
-        command.args(&self.arguments).env("NODE", &self.node).current_dir(folder);
+        vassal_command(&mut command, uwsgi, &self.node, &self.socket);
+        command.args(&self.arguments).current_dir(folder);
         // uWSGI reloads on SIGTERM; SIGINT ends it.
         Process::start(&mut command, folder, &format!("uwsgi-{}", self.node), Signal::SIGINT)
     }
+}
+
+/// The arguments of every vassal, for a `command` that leads to `uwsgi`.
+pub fn vassal_command(command: &mut Command, uwsgi: &Path, node: &str, socket: &str) {
+    if needs_plugin(uwsgi) {
+        command.args(["--plugins", "python3"]);
+    }
+    command.args(["--master", "--no-orphans", "--need-app", "--disable-logging"]);
+    command.args(["--subscribe-freq", "1"]);
+    command.args(["--socket", socket, "--wsgi-file", APP]).env("NODE", node);
 }
 
 /// A vassal whose application answers with `node` as its name.

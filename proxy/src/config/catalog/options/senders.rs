@@ -5,6 +5,19 @@ use crate::config::catalog::{Opt, OptFacts, Section, Shape};
 /// Users, names and neighbours of subscriptions.
 pub const SENDERS: &[OptFacts] = &[
     OptFacts {
+        opt: Opt::MulticastInterface,
+        name: "multicast-interface",
+        shape: Shape::Many,
+        section: Section::Subscriptions,
+        value: "IP",
+        default: "where the routes of the kernel lead",
+        allowed: "the IPv4 address of an interface of this machine",
+        about: "Join the multicast groups among the subscribe addresses on the interface with this \
+             address.",
+        cost: "",
+        example: r#"["127.0.0.1"]"#,
+    },
+    OptFacts {
         opt: Opt::UseCredentials,
         name: "use-credentials",
         shape: Shape::Switch,
