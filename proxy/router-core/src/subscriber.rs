@@ -84,6 +84,25 @@ pub enum CertRequest {
     },
 }
 
+/// Who takes requests for certificates.
+pub trait CertDesk: Send {
+    /// `name` is about to get traffic that only clients with a certificate may cause. Called before
+    /// the table that says so is published; must not wait.
+    fn seal(&self, name: &str);
+
+    /// Takes a request; `false` if nobody carries it out any more.
+    fn request(&self, request: CertRequest) -> bool;
+}
+
+/// Requests alone, for those who serve no certificates.
+impl CertDesk for Sender<CertRequest> {
+    fn seal(&self, _name: &str) {}
+
+    fn request(&self, request: CertRequest) -> bool {
+        self.send(request).is_ok()
+    }
+}
+
 /// Why the thread cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriberError {
@@ -147,7 +166,7 @@ impl Subscriber {
         config: SubscriberConfig,
         writer: TableWriter,
         counters: Arc<SubscriptionCounters>,
-        cert_requests: Sender<CertRequest>,
+        cert_desk: impl CertDesk + 'static,
     ) -> Result<Self, SubscriberError> {
         let SubscriberConfig {
             binds,
@@ -194,7 +213,7 @@ impl Subscriber {
             registry,
             key_directories,
             key_watch: sign_dir.as_deref().map(KeyWatch::new),
-            effects: Effects::new(cert_requests),
+            effects: Effects::new(Box::new(cert_desk)),
             counters,
             arena: Arena::new(),
             began: Instant::now(),

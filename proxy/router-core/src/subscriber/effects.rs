@@ -7,19 +7,17 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::mpsc::Sender;
 
 use subscribe::{Effect, Peer, Reject};
 
-use super::CertRequest;
 use super::counters::{SubscriptionCounters, bump};
 use super::limits::{CHANGE_LINES_BURST, CHANGE_LINES_PER_S, REJECT_LINE_EVERY_MS};
 use super::line_budget::{Line, LineBudget};
+use super::{CertDesk, CertRequest};
 
 /// Carries effects out.
-#[derive(Debug)]
 pub(super) struct Effects {
-    cert_requests: Sender<CertRequest>,
+    cert_desk: Box<dyn CertDesk>,
     /// Unbound; `None` if the system refuses one, then nothing is acknowledged.
     notifier: Option<UnixDatagram>,
     lines: LineBudget,
@@ -31,12 +29,19 @@ pub(super) struct Effects {
 struct RejectLines([Option<(u64, u64)>; Reject::ALL.len()]);
 
 impl Effects {
-    pub(super) fn new(cert_requests: Sender<CertRequest>) -> Self {
+    pub(super) fn new(cert_desk: Box<dyn CertDesk>) -> Self {
         let notifier = UnixDatagram::unbound()
             .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
             .ok();
         let lines = LineBudget::new(CHANGE_LINES_BURST, CHANGE_LINES_PER_S);
-        Self { cert_requests, notifier, lines, reject_lines: RejectLines::default() }
+        Self { cert_desk, notifier, lines, reject_lines: RejectLines::default() }
+    }
+
+    /// What must be so before the table with this change is published.
+    pub(super) fn prepare(&self, effect: &Effect) {
+        if let Effect::LoadCert { name, ca: Some(_), .. } = effect {
+            self.cert_desk.seal(name);
+        }
     }
 
     pub(super) fn carry_out(
@@ -80,7 +85,7 @@ impl Effects {
     }
 
     fn request(&self, request: CertRequest, counters: &SubscriptionCounters) {
-        if self.cert_requests.send(request).is_err() {
+        if !self.cert_desk.request(request) {
             bump(&counters.cert_requests_lost);
         }
     }

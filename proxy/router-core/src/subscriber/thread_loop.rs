@@ -82,10 +82,14 @@ impl Shell {
         if self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms) {
             add(&self.counters.lapsed, self.registry.sweep(now));
         }
+        let effects: Vec<_> = std::iter::from_fn(|| self.registry.poll_effect()).collect();
+        for effect in &effects {
+            self.effects.prepare(effect);
+        }
         if self.registry.publish().is_some() {
             bump(&self.counters.publishes);
         }
-        while let Some(effect) = self.registry.poll_effect() {
+        for effect in effects {
             self.effects.carry_out(effect, now.mono_ms, &self.counters);
         }
     }
