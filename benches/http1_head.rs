@@ -40,6 +40,7 @@ fn rewrite(head: &RequestHead<'_, '_>, out: &mut Vec<u8>) {
         proto: "https",
         host: host.host_port(),
         port: "443",
+        client_cert: "",
         body: head.framing,
         upstream_keep_alive: true,
         expect: ExpectRule::Answer,

@@ -37,6 +37,8 @@ pub use senders::Senders;
 pub use warning::Warning;
 
 use crate::policy::Policy;
+use crate::tls::cert_load::DefaultPair;
+use crate::tls::client_cert::PemExport;
 use catalog::Opt;
 
 /// Everything `run` needs, checked.
@@ -64,12 +66,14 @@ pub struct Settings {
     pub fallback_key: Option<RouteKey>,
     /// Of keys whose first announcement names none.
     pub algorithm: Algorithm,
-    /// Certificate chain and private key for names without their own; `None`: self-signed.
-    pub default_cert: Option<(PathBuf, PathBuf)>,
-    /// Directory of `NAME.crt` and `NAME.key`.
+    /// The pair for names without their own; `None`: self-signed.
+    pub default_cert: Option<DefaultPair>,
+    /// Directory of `NAME.crt` and `NAME.key`, perhaps with `NAME.ca`.
     pub cert_dir: Option<PathBuf>,
     /// Directories that certificate paths of subscriptions may point into.
     pub cert_root: Vec<PathBuf>,
+    /// Whether uwsgi nodes get client certificates as PEM too.
+    pub pem_export: PemExport,
     /// Addresses a subscription may bring; empty: the default of `UpstreamPolicy`.
     pub upstream_allow: Vec<AllowRule>,
     /// Nodes that need no subscription.
@@ -206,6 +210,7 @@ impl Default for Settings {
             fallback_key: None,
             algorithm: Algorithm::default(),
             default_cert: None,
+            pem_export: PemExport::Off,
             cert_dir: None,
             cert_root: Vec::new(),
             upstream_allow: Vec::new(),

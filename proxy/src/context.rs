@@ -22,7 +22,10 @@ use crate::{
     config::Timeouts,
     policy::Policies,
     preface::NamedSources,
-    tls::cert_store::{CertId, CertStore},
+    tls::{
+        cert_store::{CertId, CertStore},
+        client_cert::{ClientCert, PemExport},
+    },
 };
 
 /// Facts shared by all workers, fixed at start.
@@ -47,6 +50,8 @@ pub struct Shared {
     pub tls: Arc<ServerConfig>,
     /// The certificates behind it.
     pub certs: CertStore,
+    /// Whether uwsgi nodes get client certificates as PEM too.
+    pub pem_export: PemExport,
 }
 
 /// One worker's state. Nothing in it is shared with another worker but the table.
@@ -116,6 +121,8 @@ pub struct ConnFacts {
     pub sni: Option<Box<str>>,
     /// The certificate it was given.
     pub cert: Option<CertId>,
+    /// The certificate it showed.
+    pub client_cert: Option<Box<ClientCert>>,
 }
 
 impl ConnFacts {
@@ -142,6 +149,7 @@ impl ConnFacts {
             local_port: role.port.map(|port| port.to_string()).unwrap_or_default(),
             sni: None,
             cert: None,
+            client_cert: None,
         }
     }
 

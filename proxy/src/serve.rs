@@ -1,6 +1,6 @@
 //! From an accepted socket to a session: TLS or not, and who the client is.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::atomic::Ordering};
 
 use nix::time::{ClockId, clock_gettime};
 use router_core::{
@@ -18,7 +18,12 @@ use crate::{
     context::{ConnFacts, Context, Role, Scheme},
     http::session::Session,
     preface::{self, Received},
-    tls::{accept::handshake, stream::wrap},
+    tls::{
+        accept::{Agreed, handshake},
+        cert_store::CertId,
+        client_cert::ClientCert,
+        stream::wrap,
+    },
 };
 
 /// Distance between two sweeps of the upstream pool.
@@ -124,20 +129,32 @@ async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut 
     let Accepted { mut read, mut write, .. } = accepted;
     read.watch().arm(Half::Read, ctx.shared.timeouts.tls_handshake);
     write.watch().arm(Half::Write, ctx.shared.timeouts.tls_handshake);
-    let outcome = handshake(ctx.shared.tls.clone(), &received, &mut read, &mut write).await;
+    let shared = ctx.shared.clone();
+    let outcome = handshake(&shared.tls, &shared.certs, &received, &mut read, &mut write).await;
     buffer::give(Use::Head, received);
-    let Ok(session) = outcome else {
-        ctx.shard.add(Counter::TlsHandshakeFailures, 1);
-        return;
+    let agreed = match outcome {
+        Ok(agreed) => agreed,
+        Err(error) => {
+            ctx.shard.add(Counter::TlsHandshakeFailures, 1);
+            if error.is_about_client_certificate() {
+                shared.certs.counters().client_auth_refused.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
     };
     read.watch().disarm(Half::Read);
     write.watch().disarm(Half::Write);
     ctx.shard.add(Counter::TlsHandshakes, 1);
+    let Agreed { session, entry } = agreed;
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
         ctx.shard.add(Counter::TlsResumptions, 1);
     }
     conn.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
-    conn.cert = ctx.shared.certs.cert_id_for(conn.sni.as_deref());
+    conn.cert = Some(CertId::new(entry));
+    conn.client_cert = session
+        .peer_certificates()
+        .and_then(|chain| ClientCert::new(chain.first()?, shared.pem_export))
+        .map(Box::new);
     let (reader, writer) = wrap(read, write, session);
     let reader = ClientReader::Tls(Box::new(reader));
     let writer = ClientWriter::Tls(Box::new(writer));

@@ -38,6 +38,7 @@ use crate::{
     serve::HttpService,
     stats::RouterState,
     tls::{
+        cert_desk::CertDesk,
         cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
     },
@@ -121,7 +122,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         subscriber_config(settings, own),
         table_writer,
         counters.clone(),
-        cert_requests,
+        CertDesk::new(certs.clone(), cert_requests),
     )?;
     let subscribe = subscriber.local_addrs();
 
@@ -136,6 +137,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         hostname: hostname(),
         tls: tls_config(&certs)?,
         certs: certs.clone(),
+        pem_export: settings.pem_export,
     });
     let drain = Arc::new(Drain::default());
     let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;

@@ -5,8 +5,10 @@
 //! everywhere (aws-lc-rs): no process-wide default is relied on.
 
 pub mod accept;
+pub mod cert_desk;
 pub mod cert_load;
 pub mod cert_store;
+pub mod client_cert;
 pub mod limits;
 pub mod self_signed;
 pub mod stream;

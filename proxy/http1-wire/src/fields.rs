@@ -145,8 +145,13 @@ impl RequestField {
             (5, b'p') => (b"proxy", Self::Withheld),
             (9, b'f') => (b"forwarded", Self::Withheld),
             (9, b'x') => (b"x-real-ip", Self::Withheld),
+            (11, b'c') => (b"client-cert", Self::Withheld),
+            (17, b'c') => (b"client-cert-chain", Self::Withheld),
             (12.., b'x') => {
-                let claim = name[..12].eq_ignore_ascii_case(b"x-forwarded-");
+                let begins = |claim: &[u8]| {
+                    name.get(..claim.len()).is_some_and(|name| name.eq_ignore_ascii_case(claim))
+                };
+                let claim = begins(b"x-forwarded-") || begins(b"x-client-cert");
                 return if claim { Self::Withheld } else { Self::EndToEnd };
             }
             _ => return Self::EndToEnd,

@@ -49,6 +49,7 @@ pub fn request(bytes: &[u8]) {
                     proto: "https",
                     host: if host.is_empty() { "fallback.example" } else { host },
                     port: "443",
+                    client_cert: "",
                     body,
                     upstream_keep_alive,
                     expect,

@@ -41,6 +41,8 @@ pub struct ForwardFacts<'a> {
     pub host: &'a str,
     /// Port the client connected to: `X-Forwarded-Port`.
     pub port: &'a str,
+    /// Whole field lines, each with its CRLF, about the client's certificate; empty without one.
+    pub client_cert: &'a str,
     /// How the body goes on; usually the framing it came with.
     pub body: RequestFraming,
     /// Whether the upstream's connection is kept for another exchange.
@@ -72,6 +74,7 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
     out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
     out.extend_from_slice(facts.port.as_bytes());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(facts.client_cert.as_bytes());
     match facts.body {
         RequestFraming::None => {}
         RequestFraming::Length(length) => write_length(length, out),

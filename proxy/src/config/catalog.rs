@@ -34,6 +34,7 @@ pub enum Opt {
     DefaultCert,
     CertDir,
     CertRoot,
+    HttpsExportCert,
     Admin,
     AccessLog,
     LogLevel,

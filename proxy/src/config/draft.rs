@@ -14,6 +14,7 @@ use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
 use super::{Given, Settings, limits, resilience, values};
+use crate::tls::client_cert::PemExport;
 
 /// Turns what was given into settings; what is wrong is added to `problems`.
 pub fn settle(given: Vec<Given>, keys: Vec<KeyTable>, problems: &mut Vec<Problem>) -> Settings {
@@ -76,9 +77,13 @@ impl Draft {
             }
             Opt::FallbackKey => settings.fallback_key = Some(values::key(text)?),
             Opt::Algorithm => settings.algorithm = values::algorithm(text)?,
-            Opt::DefaultCert => settings.default_cert = Some(values::cert_pair(text)?),
+            Opt::DefaultCert => settings.default_cert = Some(values::default_pair(text)?),
             Opt::CertDir => settings.cert_dir = Some(values::directory(text)?),
             Opt::CertRoot => settings.cert_root.push(values::directory(text)?),
+            Opt::HttpsExportCert => {
+                let on = values::switch(text)?;
+                settings.pem_export = if on { PemExport::On } else { PemExport::Off };
+            }
             Opt::Admin => settings.admin = Some(values::listener(text)?),
             Opt::AccessLog => settings.access_log = values::access_log(text)?,
             Opt::LogLevel => settings.log_level = values::log_level(text)?,

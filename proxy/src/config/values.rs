@@ -13,6 +13,9 @@ use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
+use crate::tls::cert_load::DefaultPair;
+use crate::tls::cert_store::ClientAuth;
+
 use super::{ProxySource, SignCheck, StaticRoute, limits, units};
 
 /// A listen address; the directory of a socket path must exist.
@@ -128,9 +131,15 @@ pub fn directory(text: &str) -> Result<PathBuf, String> {
 }
 
 /// `CRT,KEY`, both readable files.
-pub fn cert_pair(text: &str) -> Result<(PathBuf, PathBuf), String> {
-    let (crt, key) = text.split_once(',').ok_or("there is no , between chain and key")?;
-    Ok((readable(crt)?, readable(key)?))
+pub fn default_pair(text: &str) -> Result<DefaultPair, String> {
+    let mut parts = text.splitn(3, ',');
+    let crt = readable(parts.next().unwrap_or_default())?;
+    let key = readable(parts.next().ok_or("there is no , between chain and key")?)?;
+    let ca = parts.next().map(|ca| match ca.strip_prefix('!') {
+        Some(path) => readable(path).map(|path| (path, ClientAuth::Required)),
+        None => readable(ca).map(|path| (path, ClientAuth::Requested)),
+    });
+    Ok(DefaultPair { crt, key, ca: ca.transpose()? })
 }
 
 fn readable(text: &str) -> Result<PathBuf, String> {

@@ -28,6 +28,8 @@ pub struct CertSummary {
     pub fingerprint: String,
     /// Whether one of its names is the host's.
     pub covers_host: bool,
+    /// Whether clients are asked for a certificate: `optional`, `required`, or not at all.
+    pub client_auth: Option<String>,
 }
 
 impl CertLookup for CertStore {
@@ -40,6 +42,7 @@ impl CertLookup for CertStore {
             not_after_unix: entry.not_after,
             fingerprint: entry.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
             covers_host: entry.names.cover(host),
+            client_auth: entry.client_auth().map(|auth| auth.label().to_owned()),
         })
     }
 }
@@ -50,7 +53,8 @@ pub(super) fn tell(told: &mut Explanation, host: &str, sources: &Sources<'_>) {
     let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
     let sni = (!is_address).then_some(host);
     let Some(cert) = sources.certs.certificate_for(sni, host) else {
-        told.problems.push("there is no certificate: the handshake fails".to_owned());
+        let why = "there is no certificate, or its client authority never loaded";
+        told.problems.push(format!("{why}: the handshake fails"));
         return;
     };
     if !cert.covers_host {

@@ -24,6 +24,7 @@ impl CertLookup for OneCertificate {
             not_after_unix: NOW_UNIX as i64 + 1,
             fingerprint: "ab".repeat(32),
             covers_host: host.ends_with(".example"),
+            client_auth: None,
         })
     }
 }

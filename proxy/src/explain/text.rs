@@ -43,7 +43,11 @@ impl fmt::Display for Explanation {
 fn write_certificate(out: &mut fmt::Formatter<'_>, cert: &CertSummary) -> fmt::Result {
     let names = cert.names.join(", ");
     writeln!(out, "  certificate  {names} (from {})", cert.source)?;
-    writeln!(out, "               sha256 {}", cert.fingerprint)
+    writeln!(out, "               sha256 {}", cert.fingerprint)?;
+    match &cert.client_auth {
+        Some(auth) => writeln!(out, "               client certificate {auth}"),
+        None => Ok(()),
+    }
 }
 
 fn write_node(out: &mut fmt::Formatter<'_>, node: &NodeStanding) -> fmt::Result {

@@ -20,6 +20,7 @@ pub fn write_head(
         proto: conn.scheme.name(),
         host: host.host_port(),
         port: &conn.local_port,
+        client_cert: conn.client_cert.as_ref().map_or("", |cert| &cert.field_lines),
         body: framing,
         upstream_keep_alive: true,
         expect: ExpectRule::Answer,

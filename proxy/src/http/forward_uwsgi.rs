@@ -91,6 +91,13 @@ fn write_connection_vars(
     if conn.scheme == Scheme::Https {
         packet.pair(b"HTTPS", b"on")?;
     }
+    if let Some(cert) = &conn.client_cert {
+        packet.pair(b"HTTPS_CLIENT_CERTIFICATE", &cert.der)?;
+        packet.pair(b"HTTPS_DN", cert.dn.as_bytes())?;
+        if let Some(pem) = &cert.pem {
+            packet.pair(b"HTTPS_CC", pem.as_bytes())?;
+        }
+    }
     packet.pair(b"REMOTE_ADDR", conn.client_ip().as_bytes())?;
     packet.pair(b"REMOTE_PORT", itoa::Buffer::new().format(conn.client_port).as_bytes())
 }

@@ -21,7 +21,7 @@ use router_core::{
 };
 
 use super::{
-    admission, forward_http, forward_uwsgi,
+    admission, client_auth, forward_http, forward_uwsgi,
     gate::{self, Admitted, Shed},
     in_flight::Room,
     rejects,
@@ -200,10 +200,7 @@ fn admit(
     tried: &Tried,
     held: Held,
 ) -> Result<Plan, Denial> {
-    if is_misdirected(ctx, conn, host.host()) {
-        ctx.shard.add(Counter::Misdirected, 1);
-        return Err(Denial::Status(421));
-    }
+    client_auth::check_host(ctx, conn, host.host())?;
     let Chosen { policy, admitted, room, node } = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
@@ -266,6 +263,7 @@ fn choose(
     let id = ctx.shared.policies.id_of(route.key());
     let policy = ctx.shared.policies.get(id);
     admission::check(head, policy)?;
+    client_auth::check_key(ctx, conn, route.key().host())?;
     let admitted = if tried.is_first() {
         gate::pass(ctx, conn, route, id, policy).map_err(Denial::Shed)?
     } else {
@@ -317,16 +315,6 @@ fn fallback<'t>(ctx: &Context, table: &'t Table, tried: &Tried) -> Option<&'t Ar
     let route = table.get(ctx.shared.fallback_key.as_ref()?.as_str())?;
     ctx.shard.add(Counter::Fallback, u64::from(tried.is_empty()));
     Some(route)
-}
-
-/// A host that another certificate than this connection's stands for must be asked over a connection
-/// of its own (RFC 9110 section 7.4), else one tenant's client authentication covers another's site.
-fn is_misdirected(ctx: &Context, conn: &ConnFacts, host: &str) -> bool {
-    let Some(cert) = &conn.cert else { return false };
-    if conn.sni.as_deref() == Some(host) {
-        return false;
-    }
-    ctx.shared.certs.cert_id_for(Some(host)).as_ref() != Some(cert)
 }
 
 fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal {

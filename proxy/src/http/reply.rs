@@ -32,6 +32,7 @@ impl Text {
 pub const fn wording(status: u16) -> (&'static str, &'static str) {
     match status {
         400 => ("Bad Request", "The request is malformed."),
+        403 => ("Forbidden", "This host is for clients that connect to it with a certificate."),
         404 => ("Not Found", "No application is announced for this host."),
         408 => ("Request Timeout", "The request did not arrive in time."),
         413 => ("Content Too Large", "The request body is larger than this router accepts."),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::RouterState;
-use crate::tls::cert_store::CertInfo;
+use crate::tls::cert_store::{CertInfo, ClientAuth};
 
 /// Certificates listed.
 pub const CERTIFICATES_MAX: usize = 1000;
@@ -86,6 +86,9 @@ struct Certificate {
     sans: Vec<String>,
     not_after_unix: i64,
     fingerprint: String,
+    /// Whether clients are asked for a certificate, and insisted on; absent if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_auth: Option<&'static str>,
 }
 
 impl Stats {
@@ -188,5 +191,6 @@ fn certificate(cert: &CertInfo) -> Certificate {
         sans: cert.sans.clone(),
         not_after_unix: cert.not_after,
         fingerprint: cert.fingerprint.clone(),
+        client_auth: cert.client_auth.map(ClientAuth::label),
     }
 }

@@ -14,7 +14,7 @@ use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use router_core::subscriber::CertRequest;
 use rustls::crypto::CryptoProvider;
@@ -23,6 +23,7 @@ use super::cert_store::{CertChange, CertSource, CertStore, Layer, ServedName};
 use super::limits::{NAMES_POLLED_PER_TICK_MAX, SUBSCRIBED_NAMES_MAX};
 use super::self_signed::{SELF_SIGNED_NAMES, make_self_signed};
 
+mod config;
 pub mod confine;
 mod directory;
 mod outcome;
@@ -32,40 +33,13 @@ mod tests;
 mod thread;
 mod tracked;
 
+pub use config::{CertLoaderConfig, DefaultPair};
 use confine::CertRoots;
 use directory::{CertDirectory, Listing};
 use outcome::{Outcome, Voice, judge};
 use pair::{CertError, PairBytes, parse_pair};
 pub use thread::CertLoaderHandle;
 use tracked::{Look, PairTexts, Tracked};
-
-/// Where certificates come from.
-#[derive(Clone, Debug)]
-pub struct CertLoaderConfig {
-    /// Certificate and key of clients that name nothing known, in this order. Made at start if
-    /// absent.
-    pub default: Option<(PathBuf, PathBuf)>,
-    /// Directory of `NAME.crt` and `NAME.key`.
-    pub dir: Option<PathBuf>,
-    /// Directories below which subscriptions may name files; none = no paths, inline PEM only.
-    pub roots: Vec<PathBuf>,
-    /// How often files are looked at; 1 s unless said otherwise.
-    pub poll: Duration,
-    /// Whether any listener serves certificates.
-    pub is_served: bool,
-}
-
-impl Default for CertLoaderConfig {
-    fn default() -> Self {
-        Self {
-            default: None,
-            dir: None,
-            roots: Vec::new(),
-            poll: Duration::from_secs(1),
-            is_served: true,
-        }
-    }
-}
 
 /// Why the router cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +98,7 @@ pub struct CertLoader {
     subscribed: usize,
     /// The slot looked at last.
     cursor: Option<Slot>,
-    provider: CryptoProvider,
+    provider: Arc<CryptoProvider>,
     voice: Voice,
 }
 
@@ -145,7 +119,7 @@ impl CertLoader {
             tracked: BTreeMap::new(),
             subscribed: 0,
             cursor: None,
-            provider: rustls::crypto::aws_lc_rs::default_provider(),
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             voice: Voice::new(),
         })
     }
@@ -173,10 +147,8 @@ impl CertLoader {
         for slot in &slots {
             let outcome = self.refresh(slot, now_unix);
             self.voice.say_bad(slot, &outcome);
-            if let Outcome::Loaded { change, .. } = outcome {
-                loaded += 1;
-                changes.push(change);
-            }
+            loaded += usize::from(matches!(outcome, Outcome::Loaded { .. }));
+            changes.extend(self.change(slot, outcome));
         }
         if self.directory.is_some() {
             let failed = slots.len() - loaded;
@@ -187,10 +159,11 @@ impl CertLoader {
     }
 
     fn load_default(&mut self, now_unix: u64) -> Result<CertChange, CertLoadError> {
-        let Some((crt, key)) = self.config.default.clone() else {
+        let Some(DefaultPair { crt, key, ca }) = self.config.default.clone() else {
             return self.make_default(now_unix);
         };
-        let mut tracked = Tracked::new(CertSource::DefaultPair, PairTexts::files(&crt, &key, None));
+        let ca = ca.as_ref().map(|(path, auth)| (&**path, *auth));
+        let mut tracked = Tracked::new(CertSource::DefaultPair, PairTexts::files(&crt, &key, ca));
         let pair = match tracked.look(&self.roots, now_unix) {
             Look::Changed(pair) => parse_pair(&pair, CertSource::DefaultPair, &self.provider),
             Look::Unreadable(error) => Err(error),
@@ -239,8 +212,8 @@ impl CertLoader {
                 CertRequest::Drop { .. } => {
                     if self.tracked.remove(&slot).is_some() {
                         self.subscribed -= 1;
-                        changes.push(CertChange::Remove(Layer::Subscribed, name));
                     }
+                    changes.push(CertChange::Remove(Layer::Subscribed, name));
                 }
                 CertRequest::Load { key, crt, ca, .. } => {
                     self.subscribe(&slot, PairTexts::subscribed(key, crt, ca));
@@ -294,6 +267,12 @@ impl CertLoader {
         for (slot, tracked) in &mut self.tracked {
             let Slot::Directory(name) = slot else { continue };
             if let Some(texts) = listing.pairs.remove(name) {
+                // Authorities that are being replaced may be missing for a moment, too.
+                if tracked.texts.ca.is_some() && texts.ca.is_none() && tracked.scans_missing == 0 {
+                    tracked.scans_missing = 1;
+                    is_waiting = true;
+                    continue;
+                }
                 tracked.scans_missing = 0;
                 if tracked.texts != texts {
                     tracked.retarget(texts);
@@ -338,9 +317,20 @@ impl CertLoader {
     fn refresh_and_say(&mut self, slot: &Slot, now_unix: u64) -> Option<CertChange> {
         let outcome = self.refresh(slot, now_unix);
         self.voice.say(slot, &outcome);
+        self.change(slot, outcome)
+    }
+
+    /// The step of the store. A name whose clients were to be asked for a certificate is sealed until
+    /// it loads: a less specific pair would not ask them.
+    fn change(&self, slot: &Slot, outcome: Outcome) -> Option<CertChange> {
         match outcome {
             Outcome::Loaded { change, .. } => Some(change),
-            Outcome::Unchanged | Outcome::Refused(_) => None,
+            Outcome::Unchanged => None,
+            Outcome::Refused(_) => {
+                let tracked = self.tracked.get(slot)?;
+                let is_open = tracked.serving.is_some() || tracked.texts.ca.is_none();
+                if is_open { None } else { slot.seal() }
+            }
         }
     }
 

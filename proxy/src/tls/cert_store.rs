@@ -6,15 +6,18 @@
 //! operator does: a subscription proves its key, but the directory belongs to whoever runs the
 //! router.
 //!
+//! A name whose pair demands a client authority that was never loaded is sealed: served to nobody,
+//! rather than by a less specific pair to everybody.
+//!
 //! The store never parses, reads or judges anything; [`CertLoader`] does, on its own thread, and
-//! is the only one that publishes. A name published is served by the next handshake. One publish
+//! publishes; the subscription thread only seals. A name published is served by the next handshake. One publish
 //! copies the pointers to the shards plus the shards it touches, so that a change among 100,000
 //! names copies a few hundred entries.
 //!
 //! [`CertLoader`]: super::cert_load::CertLoader
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -22,6 +25,7 @@ use rustls::sign::CertifiedKey;
 
 use super::limits::SERVED_NAME_BYTES_MAX;
 
+mod client_ca;
 pub mod entry;
 #[cfg(test)]
 mod handshake_tests;
@@ -30,14 +34,19 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{CertEntry, CertId, CertInfo, CertSource, ClientAuth, ClientCa};
+pub use client_ca::{ClientAuth, ClientCa, ClientCaError};
+pub use entry::{CertEntry, CertId, CertInfo, CertSource};
 pub use names::{CertNames, ServedName};
-use shards::Shards;
+use shards::{Served, Shards};
 
 /// The certificates of this process. Clones share one map.
 #[derive(Clone, Debug)]
 pub struct CertStore {
     map: Arc<ArcSwap<CertMap>>,
+    /// Whether any name is not for everybody, so that requests need not look while none is.
+    is_guarding: Arc<AtomicBool>,
+    /// Held by whoever makes the next generation.
+    writing: Arc<Mutex<()>>,
     counters: Arc<CertCounters>,
 }
 
@@ -52,7 +61,7 @@ pub struct CertCounters {
     pub load_failures: AtomicU64,
     /// Paths in subscriptions refused because they lie outside every certificate root.
     pub paths_refused: AtomicU64,
-    /// Handshakes refused because the certificate demands client authentication.
+    /// Handshakes refused because the client's certificate was missing or not acceptable.
     pub client_auth_refused: AtomicU64,
 }
 
@@ -80,6 +89,8 @@ pub(super) enum CertChange {
     Default(Arc<CertEntry>),
     /// A name becomes served, or served by another pair.
     Put(Layer, ServedName, Arc<CertEntry>),
+    /// A name is served to nobody, unless this layer serves it already.
+    Seal(Layer, ServedName),
     /// A name stops being served from this layer.
     Remove(Layer, ServedName),
 }
@@ -88,10 +99,16 @@ impl CertStore {
     /// A store that serves nothing yet: every handshake fails until the loader published.
     #[must_use]
     pub fn empty() -> Self {
-        Self { map: Arc::default(), counters: Arc::default() }
+        Self {
+            map: Arc::default(),
+            is_guarding: Arc::default(),
+            writing: Arc::default(),
+            counters: Arc::default(),
+        }
     }
 
-    /// The certificate a client that sends `sni` gets, `None` only while nothing was loaded.
+    /// The certificate a client that sends `sni` gets, `None` while nothing was loaded and for a
+    /// sealed name.
     ///
     /// Case and one trailing dot of the name do not matter. The answer keeps its certificate
     /// alive and stays valid after a swap, so a session can hold what it authenticated.
@@ -119,7 +136,7 @@ impl CertStore {
         let layers = [&map.operator, &map.subscribed];
         let mut named: Vec<CertInfo> = layers
             .into_iter()
-            .flat_map(Shards::iter)
+            .flat_map(Shards::pairs)
             .map(|(name, entry)| entry.describe(Some(name)))
             .collect();
         named.sort_by(|a, b| a.name.cmp(&b.name));
@@ -146,24 +163,104 @@ impl CertStore {
         &self.counters
     }
 
-    /// Publishes `changes` as one generation. Only the loader calls this: a second writer would
-    /// lose changes.
+    /// Whether any name asks clients for a certificate, or is sealed.
+    #[must_use]
+    pub fn is_guarding(&self) -> bool {
+        self.is_guarding.load(Ordering::Relaxed)
+    }
+
+    /// What `host` wants of clients, now. Never called while [`Self::is_guarding`] is false.
+    #[must_use]
+    pub fn guard_of(&self, host: &str) -> Guard {
+        self.map.load().choose(Some(host)).map_or(Guard::Sealed, |entry| {
+            match entry.client_auth() {
+                Some(ClientAuth::Required) => Guard::Required,
+                Some(ClientAuth::Requested) | None => Guard::Open,
+            }
+        })
+    }
+
+    /// Whether the handshake that gave `held` wanted of the client what `host` wants now.
+    #[must_use]
+    pub fn demands_as(&self, held: &CertId, host: &str) -> bool {
+        let map = self.map.load();
+        map.choose(Some(host)).is_some_and(|now| now.client_ca == held.entry().client_ca)
+    }
+
+    /// Whether a connection that was given `held` for the name `sni` may ask for `host`.
+    ///
+    /// Another name needs the same certificate (RFC 9110, 7.4). What is wanted of clients must be
+    /// what it was at the handshake, and a client that was asked for a certificate showed it for
+    /// one name only.
+    #[must_use]
+    pub fn vouches(&self, held: &CertId, sni: Option<&str>, host: &str) -> bool {
+        let is_same_name = sni == Some(host);
+        if is_same_name && !self.is_guarding() && held.entry().client_ca.is_none() {
+            return true;
+        }
+        let map = self.map.load();
+        let Some(now) = map.choose(Some(host)) else { return false };
+        let asks = now.client_ca.is_some();
+        now.client_ca == held.entry().client_ca
+            && (is_same_name
+                || now.fingerprint == held.entry().fingerprint && (sni.is_none() || !asks))
+    }
+
+    /// Serves `name` to nobody until its first pair is published, unless it is served already.
+    /// Called by the subscription thread before a key that wants client certificates gets traffic.
+    pub fn seal(&self, name: &str) {
+        let Some(name) = ServedName::parse(name) else { return };
+        if self.map.load().subscribed.get(name.as_str()).is_none() {
+            self.publish([CertChange::Seal(Layer::Subscribed, name)]);
+        }
+    }
+
+    /// Publishes `changes` as one generation.
     pub(super) fn publish(&self, changes: impl IntoIterator<Item = CertChange>) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = CertMap::clone(&self.map.load());
         let mut is_dirty = false;
         for change in changes {
             is_dirty = true;
             match change {
                 CertChange::Default(entry) => next.default = Some(entry),
-                CertChange::Put(layer, name, entry) => next.layer(layer).insert(name, entry),
+                CertChange::Put(layer, name, entry) => {
+                    next.layer(layer).insert(name, Served::Pair(entry));
+                }
+                CertChange::Seal(layer, name) => {
+                    let layer = next.layer(layer);
+                    if layer.get(name.as_str()).is_none() {
+                        layer.insert(name, Served::Sealed);
+                    }
+                }
                 CertChange::Remove(layer, name) => next.layer(layer).remove(&name),
             }
         }
-        if is_dirty {
-            self.map.store(Arc::new(next));
-            self.counters.publishes.fetch_add(1, Ordering::Relaxed);
+        if !is_dirty {
+            return;
         }
+        let is_guarding = next.is_guarding();
+        // Requests look from the moment on at which there may be something to see.
+        if is_guarding {
+            self.is_guarding.store(true, Ordering::SeqCst);
+        }
+        self.map.store(Arc::new(next));
+        if !is_guarding {
+            self.is_guarding.store(false, Ordering::SeqCst);
+        }
+        self.counters.publishes.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Whom a host is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Guard {
+    /// Everybody.
+    Open,
+    /// Clients with a certificate.
+    Required,
+    /// Nobody, for now.
+    Sealed,
 }
 
 impl CertMap {
@@ -174,31 +271,36 @@ impl CertMap {
         }
     }
 
-    fn choose(&self, sni: Option<&str>) -> Option<&Arc<CertEntry>> {
-        let mut buf = [0; SERVED_NAME_BYTES_MAX];
-        sni.and_then(|name| canonical_sni(name, &mut buf))
-            .and_then(|name| self.named(name))
-            .or(self.default.as_ref())
+    fn is_guarding(&self) -> bool {
+        self.operator.guarded() + self.subscribed.guarded() > 0
+            || self.default.as_ref().is_some_and(|entry| entry.client_ca.is_some())
     }
 
-    fn named(&self, name: &str) -> Option<&Arc<CertEntry>> {
+    fn choose(&self, sni: Option<&str>) -> Option<&Arc<CertEntry>> {
+        let mut buf = [0; SERVED_NAME_BYTES_MAX];
+        let named =
+            sni.and_then(|name| canonical_sni(name, &mut buf)).and_then(|name| self.named(name));
+        match named {
+            Some(Served::Pair(entry)) => Some(entry),
+            Some(Served::Sealed) => None,
+            None => self.default.as_ref(),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Served> {
         let at = |key: &str| self.operator.get(key).or_else(|| self.subscribed.get(key));
         at(name).or_else(|| at(&name[name.find('.')?..]))
     }
 }
 
 impl ResolvesServerCert for CertStore {
-    /// A pair whose client authentication is mandatory is refused here: this way of choosing has
-    /// no say in whether the client is asked for a certificate, and serving without asking would
-    /// open what the subscription wanted closed.
+    /// For handshakes that ask the client for nothing. A pair with client authorities has a
+    /// configuration of its own; if it comes up here, it was published after that was chosen, and
+    /// the client may try again.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let map = self.map.load();
         let entry = map.choose(hello.server_name())?;
-        if entry.client_ca.as_ref().is_some_and(|ca| ca.auth == ClientAuth::Required) {
-            self.counters.client_auth_refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(Arc::clone(&entry.certified))
+        entry.client_ca.is_none().then(|| Arc::clone(&entry.certified))
     }
 }
 

@@ -15,7 +15,7 @@ use router_core::{
     deadline::Watch,
     io::{ReadHalf, WriteHalf},
 };
-use rustls::ServerConnection;
+use rustls::{Error, ServerConnection};
 
 /// One session, shared by its two halves.
 pub type Session = Rc<RefCell<ServerConnection>>;
@@ -168,10 +168,17 @@ fn copy_plaintext(
 /// Feeds all of `ciphertext` to a session that shakes hands.
 ///
 /// # Errors
-/// `InvalidData` if the client broke the protocol; the session then holds an alert to send.
-pub fn feed(session: &mut ServerConnection, mut ciphertext: &[u8]) -> io::Result<()> {
+/// If the client broke the protocol; the session then holds an alert to send.
+pub fn feed(session: &mut ServerConnection, mut ciphertext: &[u8]) -> Result<(), Error> {
     while !ciphertext.is_empty() {
-        feed_once(session, &mut ciphertext)?;
+        let taken = session.read_tls(&mut ciphertext);
+        session.process_new_packets()?;
+        match taken {
+            // Nothing is accepted after the client's close alert.
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(Error::General(error.to_string())),
+        }
     }
     Ok(())
 }
@@ -179,7 +186,6 @@ pub fn feed(session: &mut ServerConnection, mut ciphertext: &[u8]) -> io::Result
 /// Feeds as much of `ciphertext` as the session takes at once.
 fn feed_once(session: &mut ServerConnection, ciphertext: &mut &[u8]) -> io::Result<()> {
     if session.read_tls(ciphertext)? == 0 {
-        // Nothing is accepted after the client's close alert.
         *ciphertext = &[];
     }
     session

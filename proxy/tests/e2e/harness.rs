@@ -5,6 +5,7 @@
 
 pub mod certs;
 pub mod client;
+pub mod client_pki;
 pub mod datagram;
 pub mod metrics;
 pub mod origin;

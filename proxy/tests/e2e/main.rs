@@ -7,6 +7,8 @@
 mod admin;
 mod announce;
 mod cli;
+mod client_certificates;
+mod client_certificates_reload;
 mod ejection;
 mod framing_attacks;
 mod harness;

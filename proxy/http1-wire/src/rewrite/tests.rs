@@ -15,6 +15,7 @@ const FACTS: ForwardFacts<'static> = ForwardFacts {
     proto: "https",
     host: "a.b",
     port: "443",
+    client_cert: "",
     body: RequestFraming::None,
     upstream_keep_alive: true,
     expect: ExpectRule::Answer,

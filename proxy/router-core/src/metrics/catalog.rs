@@ -193,7 +193,7 @@ families! {
     CERTIFICATE_PUBLISHES = Counter "suzerain_certificate_publishes_total" []
         "Generations of the certificate store published.";
     TLS_CLIENT_AUTH_REFUSED = Counter "suzerain_tls_client_auth_refused_total" []
-        "Handshakes refused because the certificate demands client authentication.";
+        "Handshakes refused because the client's certificate was missing or not acceptable.";
 
     ACCESS_LOG_RECORDS = Counter "suzerain_access_log_records_total" []
         "Access log records handed to the writer thread.";

@@ -216,10 +216,12 @@ const ROUTER: &[OptFacts] = &[
         name: "default-cert",
         shape: Shape::One,
         section: Section::Certificates,
-        value: "CRT,KEY",
+        value: "CRT,KEY[,[!]CA]",
         default: "a self-signed certificate made at start",
-        allowed: "CRT,KEY: two existing PEM files, the chain and its private key",
-        about: "Certificate for names that have none of their own.",
+        allowed: "CRT,KEY: two existing PEM files, the chain and its private key, then optionally \
+             ,CA or ,!CA: a PEM file of client authorities",
+        about: "Certificate for names that have none of their own. With CA clients are asked for a \
+             certificate of these authorities; !CA refuses those without.",
         cost: "",
         example: r#""/etc/suzerain/default.crt,/etc/suzerain/default.key""#,
     },
@@ -232,7 +234,9 @@ const ROUTER: &[OptFacts] = &[
         default: "none",
         allowed: "an existing directory",
         about: "Directory of NAME.crt and NAME.key, one pair per host name. A replaced pair is \
-             served to the next handshake; a broken one never evicts a good one.",
+             served to the next handshake; a broken one never evicts a good one. With NAME.ca \
+             clients are asked for a certificate of these authorities, and refused without one if \
+             the file begins with !.",
         cost: "",
         example: r#""/etc/suzerain/certs""#,
     },
@@ -248,6 +252,19 @@ const ROUTER: &[OptFacts] = &[
              Everything else is refused.",
         cost: "",
         example: r#"["/var/lib/apps/certs"]"#,
+    },
+    OptFacts {
+        opt: Opt::HttpsExportCert,
+        name: "https-export-cert",
+        shape: Shape::Switch,
+        section: Section::Certificates,
+        value: "",
+        default: "off",
+        allowed: "true or false",
+        about: "Tell uwsgi nodes a client's certificate also as PEM, in HTTPS_CC.",
+        cost: "One to two KiB more in each request of a client with a certificate; the node's \
+             buffer-size must hold it.",
+        example: "true",
     },
     OptFacts {
         opt: Opt::Admin,

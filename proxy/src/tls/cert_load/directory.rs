@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::tracked::PairTexts;
-use crate::tls::cert_store::ServedName;
+use crate::tls::cert_store::{ClientAuth, ServedName};
 use crate::tls::limits::{DIRECTORY_NAMES_MAX, SETTLED_AFTER_S};
 
 /// The directory and when it was last listed.
@@ -90,7 +90,8 @@ fn collect(directory: &Path) -> io::Result<Listing> {
     for (name, files) in found {
         match files {
             Files { crt: Some(crt), key: Some(key), ca } => {
-                listing.pairs.insert(name, PairTexts::files(&crt, &key, ca.as_deref()));
+                let ca = ca.as_deref().map(|path| (path, ClientAuth::Requested));
+                listing.pairs.insert(name, PairTexts::files(&crt, &key, ca));
             }
             Files { crt: None, key: None, .. } => {}
             Files { .. } => drop(listing.halves.insert(name)),

@@ -55,7 +55,7 @@ impl Outcome {
 pub(super) fn judge(
     tracked: &mut Tracked,
     pair: &PairBytes,
-    provider: &CryptoProvider,
+    provider: &Arc<CryptoProvider>,
     now_unix: i64,
 ) -> Result<Arc<CertEntry>, CertError> {
     let entry = parse_pair(pair, tracked.source, provider)?;
@@ -120,6 +120,15 @@ impl Voice {
 }
 
 impl Slot {
+    /// How this slot comes to be served to nobody. The default pair always loads, or nothing starts.
+    pub(super) fn seal(&self) -> Option<CertChange> {
+        match self {
+            Self::Default => None,
+            Self::Directory(name) => Some(CertChange::Seal(Layer::Operator, name.clone())),
+            Self::Subscription(name) => Some(CertChange::Seal(Layer::Subscribed, name.clone())),
+        }
+    }
+
     /// How `entry` becomes the one served for this slot.
     fn change(&self, entry: Arc<CertEntry>) -> CertChange {
         match self {

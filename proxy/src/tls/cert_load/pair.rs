@@ -6,13 +6,15 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
-use rustls::{Error as TlsError, InconsistentKeys, RootCertStore};
+use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::confine::ReadError;
-use crate::tls::cert_store::{CertEntry, CertNames, CertSource, ClientAuth, ClientCa};
+use crate::tls::cert_store::{
+    CertEntry, CertNames, CertSource, ClientAuth, ClientCa, ClientCaError,
+};
 use crate::tls::limits::{CHAIN_CERTS_MAX, CLIENT_CAS_MAX};
 
 /// The three texts of one name.
@@ -86,7 +88,7 @@ pub enum CertError {
     Mismatch,
     /// A client authority is not usable.
     #[error("client ca: not usable")]
-    Ca(#[source] TlsError),
+    Ca(#[source] ClientCaError),
     /// It is not valid now, while what it would replace is.
     #[error("not valid now (until {not_after}), the one being served is")]
     NotCurrent {
@@ -104,7 +106,7 @@ pub enum CertError {
 pub fn parse_pair(
     pair: &PairBytes,
     source: CertSource,
-    provider: &CryptoProvider,
+    provider: &Arc<CryptoProvider>,
 ) -> Result<CertEntry, CertError> {
     let chain = certificates(&pair.crt, Part::Crt, CHAIN_CERTS_MAX)?;
     let leaf = &chain[0];
@@ -117,7 +119,8 @@ pub fn parse_pair(
         TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => CertError::Mismatch,
         other => CertError::Key(other),
     })?;
-    let client_ca = pair.ca.as_ref().map(|(pem, auth)| client_ca(pem, *auth)).transpose()?;
+    let client_ca =
+        pair.ca.as_ref().map(|(pem, auth)| client_ca(pem, *auth, provider)).transpose()?;
     Ok(CertEntry {
         certified: Arc::new(certified),
         names: facts.names,
@@ -143,12 +146,13 @@ fn certificates(
     if (1..=max).contains(&count) { Ok(found) } else { Err(CertError::Count { part, count, max }) }
 }
 
-fn client_ca(pem: &[u8], auth: ClientAuth) -> Result<ClientCa, CertError> {
-    let mut roots = RootCertStore::empty();
-    for authority in certificates(pem, Part::Ca, CLIENT_CAS_MAX)? {
-        roots.add(authority).map_err(CertError::Ca)?;
-    }
-    Ok(ClientCa { roots: Arc::new(roots), auth })
+fn client_ca(
+    pem: &[u8],
+    auth: ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<ClientCa, CertError> {
+    let authorities = certificates(pem, Part::Ca, CLIENT_CAS_MAX)?;
+    ClientCa::new(authorities, auth, provider).map_err(CertError::Ca)
 }
 
 /// What is read out of the leaf.

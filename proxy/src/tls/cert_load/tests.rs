@@ -8,6 +8,8 @@ use rcgen::{CertificateParams, KeyPair};
 use subscribe::CertText;
 use tempfile::TempDir;
 
+use std::time::Duration;
+
 use super::*;
 use crate::tls::cert_store::{CertId, ClientAuth};
 
@@ -110,7 +112,8 @@ fn a_default_pair_that_does_not_load_ends_the_start_and_names_its_file() {
     pem(&["a"]).write(dir.path(), "a");
     pem(&["b"]).write(dir.path(), "b");
     let load = |crt: &str, key: &str| {
-        let default = Some((dir.path().join(crt), dir.path().join(key)));
+        let (crt, key) = (dir.path().join(crt), dir.path().join(key));
+        let default = Some(DefaultPair { crt, key, ca: None });
         let config = CertLoaderConfig { default, ..CertLoaderConfig::default() };
         let store = CertStore::empty();
         CertLoader::new(config, store).expect("no roots").load_initial()
@@ -338,10 +341,37 @@ fn client_authorities_are_kept_with_what_they_demand() {
     assert_eq!(auth(&rig), Some(ClientAuth::Requested));
     rig.subscribe_pem("mtls.example", &pair, Some(&format!("!{}", ca.crt)));
     assert_eq!(auth(&rig), Some(ClientAuth::Required));
-    let roots = rig.id("mtls.example").entry().client_ca.as_ref().map(|ca| ca.roots.len());
-    assert_eq!(roots, Some(1));
     rig.subscribe_pem("mtls.example", &pair, Some("!no authority"));
     assert_eq!(auth(&rig), Some(ClientAuth::Required), "a broken one opens nothing");
+}
+
+/// Whoever names authorities that cannot be read is served to nobody, not by the default pair.
+#[test]
+fn a_name_whose_authorities_never_loaded_is_sealed() {
+    let mut rig = rig();
+    let dir = rig.dir.path().to_path_buf();
+    pem(&["dir.example"]).write(&dir, "dir.example");
+    fs::write(dir.join("dir.example.ca"), "!no authority").expect("writes");
+    rig.loader.load_initial().expect("loads");
+    rig.subscribe_pem("sub.example", &pem(&["sub.example"]), Some("nonsense"));
+    for name in ["dir.example", "sub.example"] {
+        assert_eq!(rig.store.cert_id_for(Some(name)), None, "{name}");
+    }
+    fs::write(dir.join("dir.example.ca"), format!("!\n{}", pem(&["ca"]).crt)).expect("writes");
+    rig.loader.tick();
+    let auth = |rig: &Rig| rig.id("dir.example").entry().client_auth();
+    assert_eq!(auth(&rig), Some(ClientAuth::Required), "the file says so itself");
+    fs::write(dir.join("dir.example.ca"), pem(&["ca"]).crt).expect("writes");
+    rig.loader.tick();
+    assert_eq!(auth(&rig), Some(ClientAuth::Requested));
+    // Gone for one listing it may be on its way; gone for two it is not wanted.
+    fs::remove_file(dir.join("dir.example.ca")).expect("removes");
+    rig.loader.tick();
+    assert_eq!(auth(&rig), Some(ClientAuth::Requested));
+    rig.loader.tick();
+    assert_eq!(auth(&rig), None);
+    rig.loader.apply([CertRequest::Drop { name: "sub.example".into() }]);
+    assert_eq!(rig.id("sub.example"), rig.default_id());
 }
 
 #[test]

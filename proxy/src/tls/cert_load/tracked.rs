@@ -59,10 +59,10 @@ impl PairTexts {
     }
 
     /// Files of the operator.
-    pub(super) fn files(crt: &Path, key: &Path, ca: Option<&Path>) -> Self {
+    pub(super) fn files(crt: &Path, key: &Path, ca: Option<(&Path, ClientAuth)>) -> Self {
         let text = |path: &Path| CertText::Path(path.as_os_str().as_bytes().to_vec());
-        let client_auth = ClientAuth::Requested;
-        Self { crt: text(crt), key: text(key), ca: ca.map(text), client_auth }
+        let client_auth = ca.map_or(ClientAuth::Requested, |(_, auth)| auth);
+        Self { crt: text(crt), key: text(key), ca: ca.map(|(path, _)| text(path)), client_auth }
     }
 
     fn each(&self) -> [Option<&CertText>; 3] {
@@ -150,7 +150,13 @@ impl Tracked {
         let crt = read(&self.texts.crt, Part::Crt)?;
         let key = read(&self.texts.key, Part::Key)?;
         let ca = self.texts.ca.as_ref().map(|text| read(text, Part::Ca)).transpose()?;
-        Ok(PairBytes { crt, key, ca: ca.map(|bytes| (bytes, self.texts.client_auth)) })
+        let ca = ca.map(|bytes| {
+            // A file of authorities can say itself that they are mandatory.
+            let (bytes, in_file) = split_mandatory(bytes);
+            let either = [in_file, self.texts.client_auth].contains(&ClientAuth::Required);
+            (bytes, if either { ClientAuth::Required } else { ClientAuth::Requested })
+        });
+        Ok(PairBytes { crt, key, ca })
     }
 }
 
@@ -164,9 +170,12 @@ fn as_path(bytes: &[u8]) -> &Path {
 }
 
 fn pair_digest(pair: &PairBytes) -> [u8; 32] {
-    let ca = pair.ca.as_ref().map_or(&[][..], |(bytes, _)| bytes);
+    let (ca, auth) = pair
+        .ca
+        .as_ref()
+        .map_or((&[][..], &b""[..]), |(bytes, auth)| (bytes, auth.label().as_bytes()));
     let mut context = Context::new(&SHA256);
-    for text in [&pair.crt[..], &pair.key, ca] {
+    for text in [&pair.crt[..], &pair.key, ca, auth] {
         context.update(&(text.len() as u64).to_be_bytes());
         context.update(text);
     }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
+use rustls::{Error, ServerConfig};
 
-use super::{CertNames, ServedName};
+use super::{CertNames, ClientAuth, ClientCa, ServedName};
 
 /// A pair that may be served.
 pub struct CertEntry {
@@ -33,6 +33,24 @@ impl CertEntry {
         (self.not_before..=self.not_after).contains(&now_unix)
     }
 
+    /// The configuration for a handshake with this pair: `base`, unless clients are asked for a
+    /// certificate.
+    ///
+    /// # Errors
+    /// As [`ClientCa::config`].
+    pub fn config(&self, base: &Arc<ServerConfig>) -> Result<Arc<ServerConfig>, Error> {
+        match &self.client_ca {
+            None => Ok(base.clone()),
+            Some(ca) => ca.config(base, &self.certified),
+        }
+    }
+
+    /// What it wants of clients.
+    #[must_use]
+    pub fn client_auth(&self) -> Option<ClientAuth> {
+        self.client_ca.as_ref().map(|ca| ca.auth)
+    }
+
     pub(super) fn describe(&self, name: Option<&ServedName>) -> CertInfo {
         CertInfo {
             name: name.map(ToString::to_string),
@@ -40,6 +58,7 @@ impl CertEntry {
             sans: self.names.to_strings(),
             not_after: self.not_after,
             fingerprint: hex(&self.fingerprint),
+            client_auth: self.client_auth(),
         }
     }
 }
@@ -82,24 +101,6 @@ impl CertSource {
     }
 }
 
-/// Authorities that may have issued a client's certificate.
-#[derive(Clone, Debug)]
-pub struct ClientCa {
-    /// The authorities.
-    pub roots: Arc<RootCertStore>,
-    /// What becomes of a client without a certificate.
-    pub auth: ClientAuth,
-}
-
-/// Whether a client must present a certificate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ClientAuth {
-    /// Asked for, not insisted on.
-    Requested,
-    /// No handshake without one: `sni_ca` began with `!` (subscription.md, 7).
-    Required,
-}
-
 /// Which certificate: equal for the same leaf, whatever name or file it came by.
 ///
 /// Holds its certificate, so it can be asked what it covers long after a swap.
@@ -107,6 +108,12 @@ pub enum ClientAuth {
 pub struct CertId(pub(super) Arc<CertEntry>);
 
 impl CertId {
+    /// Of this pair.
+    #[must_use]
+    pub fn new(entry: Arc<CertEntry>) -> Self {
+        Self(entry)
+    }
+
     /// The certificate itself.
     #[must_use]
     pub fn entry(&self) -> &CertEntry {
@@ -135,6 +142,8 @@ pub struct CertInfo {
     pub not_after: i64,
     /// SHA-256 of the leaf, lower-case hex.
     pub fingerprint: String,
+    /// What it wants of clients.
+    pub client_auth: Option<ClientAuth>,
 }
 
 pub(in crate::tls) fn hex(bytes: &[u8]) -> String {

@@ -1,7 +1,6 @@
 //! The store as rustls asks it: real handshakes in memory, nothing on a wire.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
@@ -82,23 +81,75 @@ fn a_handshake_gets_the_certificate_of_its_server_name_and_the_next_one_its_succ
 
 /// Serving without asking would open what the subscription wanted closed.
 #[test]
-fn a_certificate_that_demands_client_authentication_is_not_served_without_it() {
+fn a_pair_with_client_authorities_is_not_served_by_a_configuration_that_does_not_ask() {
     let plain = entry(&["mtls.example"], CertSource::Subscription);
-    let with = |auth| {
-        let client_ca = Some(ClientCa { roots: Arc::new(RootCertStore::empty()), auth });
-        let certified = Arc::clone(&plain.certified);
-        let names = plain.names.clone();
-        Arc::new(CertEntry { certified, names, client_ca, ..*plain })
-    };
-    for (auth, is_served) in [(ClientAuth::Requested, true), (ClientAuth::Required, false)] {
+    for auth in [ClientAuth::Requested, ClientAuth::Required] {
         let store = CertStore::empty();
-        let entry = with(auth);
+        let entry = guarded(&plain, auth, &plain);
         let change = CertChange::Put(Layer::Subscribed, name("mtls.example"), Arc::clone(&entry));
         store.publish([change]);
-        let leaf = shake_hands(client(&plain, "mtls.example"), server(&store));
-        assert_eq!(leaf.is_some(), is_served, "{auth:?}");
-        let refused = store.counters().client_auth_refused.load(Ordering::Relaxed);
-        assert_eq!(refused, u64::from(!is_served));
+        assert_eq!(shake_hands(client(&plain, "mtls.example"), server(&store)), None, "{auth:?}");
         assert_eq!(store.cert_id_for(Some("mtls.example")), Some(CertId(entry)));
     }
+}
+
+/// `plain` with `authority` in front of it.
+fn guarded(plain: &Arc<CertEntry>, auth: ClientAuth, authority: &CertEntry) -> Arc<CertEntry> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let authorities = vec![authority.certified.cert[0].clone()];
+    let client_ca = Some(ClientCa::new(authorities, auth, &provider).expect("an authority"));
+    let certified = Arc::clone(&plain.certified);
+    let names = plain.names.clone();
+    Arc::new(CertEntry { certified, names, client_ca, ..**plain })
+}
+
+/// What a connection may ask for, by what it and the host it asks for want of clients. All names
+/// share one certificate, so that it is the clients alone that matter.
+#[test]
+fn a_connection_vouches_only_for_what_it_was_asked() {
+    let open = entry(&["*.example"], CertSource::Directory);
+    let other = entry(&["other"], CertSource::Directory);
+    let [a, same_as_a, optional, foreign] = [
+        (ClientAuth::Required, &open),
+        (ClientAuth::Required, &open),
+        (ClientAuth::Requested, &open),
+        (ClientAuth::Required, &other),
+    ]
+    .map(|(auth, authority)| guarded(&open, auth, authority));
+    let store = CertStore::empty();
+    let put = |host: &str, entry: &Arc<CertEntry>| {
+        CertChange::Put(Layer::Operator, name(host), Arc::clone(entry))
+    };
+    let named = [
+        ("a.example", &a),
+        ("twin.example", &same_as_a),
+        ("optional.example", &optional),
+        ("foreign.example", &foreign),
+        ("open.example", &open),
+        ("open-too.example", &open),
+    ];
+    store.publish(named.map(|(host, entry)| put(host, entry)));
+    for (sni, held) in named {
+        let held = CertId(Arc::clone(held));
+        for (host, _) in named {
+            let both_open = sni.starts_with("open") && host.starts_with("open");
+            let expected = sni == host || both_open;
+            assert_eq!(store.vouches(&held, Some(sni), host), expected, "{sni} for {host}");
+        }
+    }
+    // Other demands since the handshake; the same ones under a renewed pair.
+    let held = CertId(Arc::clone(&a));
+    let renewed =
+        guarded(&entry(&["a.example"], CertSource::Directory), ClientAuth::Required, &open);
+    for (now, expected) in
+        [(&renewed, true), (&foreign, false), (&optional, false), (&open, false), (&a, true)]
+    {
+        store.publish([put("a.example", now)]);
+        assert_eq!(store.vouches(&held, Some("a.example"), "a.example"), expected, "{now:?}");
+    }
+    // Also when it was the last one that asked.
+    let rest = named.map(|(host, _)| CertChange::Remove(Layer::Operator, name(host)));
+    store.publish(rest.into_iter().chain([put("a.example", &open)]));
+    assert!(!store.is_guarding());
+    assert!(!store.vouches(&held, Some("a.example"), "a.example"));
 }

@@ -10,7 +10,26 @@ use std::sync::Arc;
 use super::{CertEntry, ServedName};
 use crate::tls::limits::STORE_SHARDS;
 
-type Shard = HashMap<ServedName, Arc<CertEntry>>;
+type Shard = HashMap<ServedName, Served>;
+
+/// What a name gets.
+#[derive(Clone, Debug)]
+pub(super) enum Served {
+    /// This pair.
+    Pair(Arc<CertEntry>),
+    /// Nothing: clients were to be asked for a certificate, and the files for it were never good.
+    Sealed,
+}
+
+impl Served {
+    /// Whether not every client is served.
+    pub(super) fn is_guarded(&self) -> bool {
+        match self {
+            Self::Pair(entry) => entry.client_ca.is_some(),
+            Self::Sealed => true,
+        }
+    }
+}
 
 /// A persistent map from names to certificates.
 #[derive(Clone, Debug)]
@@ -18,33 +37,39 @@ pub(super) struct Shards {
     shards: Box<[Arc<Shard>]>,
     hasher: RandomState,
     len: usize,
+    /// Names not every client is served under.
+    guarded: usize,
 }
 
 impl Default for Shards {
     fn default() -> Self {
         let empty = Arc::<Shard>::default();
         let shards = std::iter::repeat_n(empty, STORE_SHARDS).collect();
-        Self { shards, hasher: RandomState::new(), len: 0 }
+        Self { shards, hasher: RandomState::new(), len: 0, guarded: 0 }
     }
 }
 
 impl Shards {
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<CertEntry>> {
+    pub(super) fn get(&self, name: &str) -> Option<&Served> {
         self.shards.get(self.index(name))?.get(name)
     }
 
-    pub(super) fn insert(&mut self, name: ServedName, entry: Arc<CertEntry>) {
+    pub(super) fn insert(&mut self, name: ServedName, served: Served) {
         let shard = self.index(name.as_str());
-        if Arc::make_mut(&mut self.shards[shard]).insert(name, entry).is_none() {
-            self.len += 1;
+        self.guarded += usize::from(served.is_guarded());
+        match Arc::make_mut(&mut self.shards[shard]).insert(name, served) {
+            None => self.len += 1,
+            Some(before) => self.guarded -= usize::from(before.is_guarded()),
         }
     }
 
     pub(super) fn remove(&mut self, name: &ServedName) {
         let shard = self.index(name.as_str());
-        if self.shards[shard].contains_key(name) {
-            Arc::make_mut(&mut self.shards[shard]).remove(name);
+        if self.shards[shard].contains_key(name)
+            && let Some(before) = Arc::make_mut(&mut self.shards[shard]).remove(name)
+        {
             self.len -= 1;
+            self.guarded -= usize::from(before.is_guarded());
         }
     }
 
@@ -52,8 +77,18 @@ impl Shards {
         self.len
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&ServedName, &Arc<CertEntry>)> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+    pub(super) fn guarded(&self) -> usize {
+        self.guarded
+    }
+
+    /// The pairs; sealed names have none.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&ServedName, &Arc<CertEntry>)> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(
+            |(name, served)| match served {
+                Served::Pair(entry) => Some((name, entry)),
+                Served::Sealed => None,
+            },
+        )
     }
 
     /// Shards that two generations have in common.

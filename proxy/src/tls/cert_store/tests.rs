@@ -9,7 +9,7 @@ pub(super) fn entry(sans: &[&str], source: CertSource) -> Arc<CertEntry> {
     let sans: Vec<String> = sans.iter().map(ToString::to_string).collect();
     let crt = rcgen::CertificateParams::new(sans).expect("names").self_signed(&key).expect("signs");
     let pair = PairBytes { crt: crt.pem().into(), key: key.serialize_pem().into(), ca: None };
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Arc::new(parse_pair(&pair, source, &provider).expect("a good pair"))
 }
 
@@ -140,4 +140,29 @@ fn a_change_among_many_names_leaves_other_shards_shared() {
     let after = store.map.load_full();
     assert_eq!(before.subscribed.shared_with(&after.subscribed), STORE_SHARDS - 1);
     assert_eq!(store.len(), 20_001);
+}
+
+/// A sealed name must not fall back on a less specific pair, and opens with its first pair.
+#[test]
+fn a_sealed_name_is_served_to_nobody_until_its_pair_comes() {
+    let (default, pair) =
+        (entry(&["d"], CertSource::SelfSigned), entry(&["m.example"], CertSource::Subscription));
+    let store = CertStore::empty();
+    store.publish([
+        CertChange::Default(Arc::clone(&default)),
+        put(Layer::Operator, "*.example", &default),
+    ]);
+    assert!(!store.is_guarding());
+    store.seal("m.example");
+    assert_eq!(store.cert_id_for(Some("m.example")), None);
+    assert_eq!(store.guard_of("m.example"), Guard::Sealed);
+    assert!(store.is_guarding());
+    assert_eq!(store.list().len(), 2);
+    store.publish([put(Layer::Subscribed, "m.example", &pair)]);
+    assert_eq!(served(&store, Some("m.example")), CertId(Arc::clone(&pair)));
+    assert!(!store.is_guarding());
+    store.seal("m.example");
+    assert_eq!(served(&store, Some("m.example")), CertId(pair), "what is served stays");
+    store.publish([CertChange::Remove(Layer::Subscribed, name("m.example"))]);
+    assert_eq!(served(&store, Some("m.example")), CertId(default));
 }

@@ -15,6 +15,8 @@ pub struct Packet {
     pub modifier2: u8,
     /// Variables in wire order.
     pub vars: Vec<(String, String)>,
+    /// The same as they were sent.
+    pub raw: Vec<(Vec<u8>, Vec<u8>)>,
     pub body: Vec<u8>,
 }
 
@@ -93,14 +95,14 @@ fn serve(mut stream: TcpStream, response: &[u8], log: &Mutex<Vec<Packet>>) -> io
     stream.read_exact(&mut header)?;
     let mut dictionary = vec![0; usize::from(u16::from_le_bytes([header[1], header[2]]))];
     stream.read_exact(&mut dictionary)?;
-    let pairs = decode_dictionary(&dictionary);
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let vars: Vec<_> = pairs.into_iter().map(|(key, value)| (text(key), text(value))).collect();
+    let raw = decode_dictionary(&dictionary);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let vars: Vec<_> = raw.iter().map(|(key, value)| (text(key), text(value))).collect();
     let length = vars.iter().find(|(name, _)| name == "CONTENT_LENGTH");
     let length = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    let packet = Packet { modifier1: header[0], modifier2: header[3], vars, body };
+    let packet = Packet { modifier1: header[0], modifier2: header[3], vars, raw, body };
     log.lock().expect("no panic while held").push(packet);
     stream.write_all(response)
 }

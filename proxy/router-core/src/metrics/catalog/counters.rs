@@ -74,6 +74,8 @@ counters! {
         UnknownKey = "unknown_key",
         /// The Host belongs to another certificate than this connection's (421).
         Misdirected = "misdirected",
+        /// The host is for clients with a certificate, and this connection has none for it (403).
+        ClientCertMissing = "client_certificate",
         /// The route has no node left to try (502 or 503).
         NoNode = "no_node",
     }
