@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 /// A target's name and the property it asserts.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("address", route_table::fuzzing::address),
     ("decode_path", http1_wire::fuzzing::path),
     ("http1_chunked", http1_wire::fuzzing::chunked),
     ("http1_request", http1_wire::fuzzing::request),
     ("http1_response", http1_wire::fuzzing::response),
     ("preface", http1_wire::fuzzing::preface),
+    ("rtsp_request", http1_wire::fuzzing::rtsp_request),
     ("subscription_datagram", subscribe::fuzzing::datagram),
     ("subscription_registry", subscribe::fuzzing::registry),
     ("table_lookup", route_table::fuzzing::lookup),
@@ -112,4 +113,9 @@ fn decoded_paths_never_climb() {
 #[test]
 fn cuts_never_change_a_preface() {
     replay("preface");
+}
+
+#[test]
+fn rtsp_heads_are_read_one_way() {
+    replay("rtsp_request");
 }

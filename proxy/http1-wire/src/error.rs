@@ -43,7 +43,8 @@ pub const REJECTS: &[RejectRow] = &[
     request(
         "target_form",
         400,
-        "a target that is neither a path nor an http or https URL; `*` without OPTIONS",
+        "a target that is neither a path nor an http or https URL; `*` without OPTIONS; in RTSP \
+         neither `*` nor an rtsp or rtsps URL",
     ),
     request(
         "target_authority",
@@ -54,6 +55,13 @@ pub const REJECTS: &[RejectRow] = &[
     request("path_control", 400, "a path with an encoded NUL or other control character"),
     request("version_syntax", 400, "a version that is not HTTP's"),
     request("version_unsupported", 505, "an HTTP version other than 1.0 and 1.1"),
+    request(
+        "rtsp_line",
+        400,
+        "with `rtsp`: an RTSP request line other than method, target and version",
+    ),
+    request("rtsp_version", 505, "with `rtsp`: an RTSP version other than 1.0"),
+    request("rtsp_cseq", 400, "with `rtsp`: no CSeq, more than one, or one that is no number"),
     response("status_line", "a malformed status line, a status below 100, or anything before it"),
     response("response_version", "an HTTP version other than 1.0 and 1.1"),
     both("bare_cr_or_lf", 400, "a CR or LF that is not part of a CRLF"),

@@ -5,10 +5,12 @@
 //! the next parser as it read to us.
 
 mod naive;
+mod rtsp;
 
 use std::net::{IpAddr, SocketAddr};
 
 use self::naive::{Naive, is_dots, naive_chunked, naive_path, naive_unescape};
+pub use self::rtsp::rtsp_request;
 use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, HOST_BYTES_MAX, PREFACE_V2_BYTES_MAX};
 use crate::{
     CHUNK_END, ChunkScanner, ChunkState, ExpectRule, FieldSlots, Fields, ForwardFacts, HeadEnd,

@@ -31,6 +31,7 @@ mod preface;
 mod request;
 mod response;
 mod rewrite;
+mod rtsp;
 mod target;
 mod upgrade;
 
@@ -48,6 +49,9 @@ pub use response::{ResponseError, ResponseHead, ResponseTo, parse_response};
 pub use rewrite::{
     ExpectRule, ForwardFacts, ReplyBody, ReplyFacts, UpgradeRule, write_request_head,
     write_response_head,
+};
+pub use rtsp::{
+    RtspError, RtspHead, RtspSlots, RtspStart, RtspTarget, parse_rtsp, rtsp_cseq, rtsp_start,
 };
 pub use target::{Target, TargetError, TargetForm, decode_path};
 pub use upgrade::Upgrade;

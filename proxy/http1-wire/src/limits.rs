@@ -27,6 +27,9 @@ pub const TRAILER_FIELDS_MAX: usize = 32;
 /// Longest trailer section, CRLFs included.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
+/// Most digits of an RTSP `CSeq`: those of a 32-bit number.
+pub const RTSP_CSEQ_DIGITS_MAX: usize = 10;
+
 /// Longest PROXY version 1 line, CRLF included (its specification, 2.1).
 pub const PREFACE_V1_BYTES_MAX: usize = 107;
 /// Longest PROXY version 2 preface. Addresses take 52 bytes; the rest is room for TLVs, of which

@@ -97,7 +97,7 @@ impl<'b> Target<'b> {
 
 /// Visible ASCII without `#`, tested without branching.
 #[inline]
-fn is_clean(raw: &[u8]) -> bool {
+pub(crate) fn is_clean(raw: &[u8]) -> bool {
     let mut bad = 0u8;
     for octet in raw {
         // 0x21..=0x7e maps to 0..=0x5d
@@ -108,7 +108,11 @@ fn is_clean(raw: &[u8]) -> bool {
 
 fn split_absolute(raw: &[u8]) -> Result<(&[u8], &[u8]), TargetError> {
     let rest = strip_scheme(raw, b"http://").or_else(|| strip_scheme(raw, b"https://"));
-    let rest = rest.ok_or(TargetError::Form)?;
+    split_authority(rest.ok_or(TargetError::Form)?)
+}
+
+/// Splits what follows the scheme into authority and the rest.
+pub(crate) fn split_authority(rest: &[u8]) -> Result<(&[u8], &[u8]), TargetError> {
     let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at(end);
     if !is_authority(authority) {
@@ -117,7 +121,7 @@ fn split_absolute(raw: &[u8]) -> Result<(&[u8], &[u8]), TargetError> {
     Ok((authority, path_and_query))
 }
 
-fn strip_scheme<'b>(raw: &'b [u8], scheme: &[u8]) -> Option<&'b [u8]> {
+pub(crate) fn strip_scheme<'b>(raw: &'b [u8], scheme: &[u8]) -> Option<&'b [u8]> {
     let (start, rest) = raw.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{REJECTS, RefusedIn};
 use crate::{
-    ChunkError, ConnectionError, FramingError, HeadError, RequestError, ResponseError, TargetError,
+    ChunkError, ConnectionError, FramingError, HeadError, RequestError, ResponseError, RtspError,
+    TargetError,
 };
 
 const HEAD: [HeadError; 7] = [
@@ -57,6 +58,7 @@ const REQUEST: [RequestError; 12] = [
     RequestError::HostDisagrees,
     RequestError::Expectation,
 ];
+const RTSP: [RtspError; 3] = [RtspError::Line, RtspError::Version, RtspError::Cseq];
 const RESPONSE: [ResponseError; 2] = [ResponseError::StatusLine, ResponseError::Version];
 
 /// Goal: no refusal without a row and no row without a refusal. Method: both sides as maps from
@@ -70,6 +72,7 @@ fn every_refusal_has_exactly_one_row() {
     said.extend(CHUNK.map(|error| (error.label(), (error.status(), RefusedIn::Both))));
     said.extend(TARGET.map(|error| (error.label(), (error.status(), RefusedIn::Request))));
     said.extend(REQUEST.map(|error| (error.label(), (error.status(), RefusedIn::Request))));
+    said.extend(RTSP.map(|error| (error.label(), (error.status(), RefusedIn::Request))));
     said.extend(RESPONSE.map(|error| (error.label(), (error.status(), RefusedIn::Response))));
     let rows = REJECTS.iter().map(|row| (row.label, (row.status, row.refused_in)));
 
