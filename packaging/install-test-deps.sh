@@ -22,6 +22,13 @@ need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 need haproxy haproxy
 need curl curl
 need openssl openssl
+need ffmpeg ffmpeg
+libs=/usr/lib/$(uname -m)-linux-gnu
+# An RTSP server; its bindings belong to the system's own Python.
+need "$libs"/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0
+need "$libs"/gstreamer-1.0/libgstjpeg.so gstreamer1.0-plugins-good
+need "$libs"/gstreamer-1.0/libgstvideotestsrc.so gstreamer1.0-plugins-base
+need /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 need python3 python3
 need setpriv util-linux
 need ip iproute2

@@ -16,6 +16,7 @@ mod resilience;
 mod seen;
 mod senders;
 mod similar;
+mod streams;
 pub mod units;
 pub(crate) mod values;
 mod warning;

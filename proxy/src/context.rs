@@ -20,7 +20,8 @@ use rustls::ServerConfig;
 
 use crate::{
     config::Timeouts,
-    policy::Policies,
+    http::rtsp::pairs::Pairs,
+    policy::{Policies, streams::Switch},
     preface::NamedSources,
     tls::{
         cert_store::{CertId, CertStore},
@@ -44,6 +45,10 @@ pub struct Shared {
     pub client_rates: Option<ClientRates>,
     /// The connections of each client, if they are bounded.
     pub client_connections: Option<Arc<ClientConnections>>,
+    /// Whether RTSP is spoken for any key.
+    pub rtsp: Switch,
+    /// RTSP sessions tunnelled in HTTP.
+    pub rtsp_pairs: Arc<Pairs>,
     /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
     pub hostname: String,
     /// TLS of the https listeners.

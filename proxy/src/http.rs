@@ -22,5 +22,7 @@ pub mod rejects;
 pub mod reply;
 pub mod request_body;
 pub mod response;
+pub mod rtsp;
 pub mod session;
 mod wait_room;
+pub mod wish;

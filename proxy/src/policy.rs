@@ -6,6 +6,7 @@
 //! options are declared in the catalogue with `Scope::Key` and set in `config::key_table`.
 
 pub mod resilience;
+pub mod streams;
 
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ use route_table::RouteKey;
 
 use crate::config::Timeouts;
 use resilience::Resilience;
+use streams::Streams;
 
 /// The rules for the requests of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,6 +25,8 @@ pub struct Policy {
     pub body_bytes_max: Option<u64>,
     /// Failing nodes and too many requests.
     pub resilience: Resilience,
+    /// What passes through unframed.
+    pub streams: Streams,
 }
 
 /// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.

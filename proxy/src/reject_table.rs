@@ -39,6 +39,7 @@ const OWN_ANSWERS: &[OwnAnswer] = &[
     own(408, "cQ", "", "a body that pauses for longer than `timeouts.body-idle`"),
     own(413, "RH", "", "a Content-Length above `body-bytes-max`"),
     own(413, "RQ", "", "a chunked body above `body-bytes-max`, or above 1 MiB for a uwsgi node"),
+    own(413, "RH", "", "with `rtsp`: a first request with a body above 64 KiB"),
     own(
         421,
         "RH",
@@ -53,6 +54,7 @@ const OWN_ANSWERS: &[OwnAnswer] = &[
         UPSTREAM_FAILURES,
         "the node closed without an answer, or its answer is refused",
     ),
+    own(502, "UW", UPSTREAM_FAILURES, "with `rtsp`: the node's first answer is not RTSP"),
     own(
         503,
         "UC",

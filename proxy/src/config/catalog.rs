@@ -55,6 +55,7 @@ pub enum Opt {
     KeyExchangesMax,
     ExchangesMax,
     ClientConnectionsMax,
+    Rtsp,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,
@@ -93,19 +94,22 @@ pub enum Section {
     Resources,
     /// Nodes that fail, and more requests than can be served.
     Resilience,
+    /// What passes through without being framed as HTTP.
+    Streams,
     /// The `[timeouts]` table; file only.
     Timeouts,
 }
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
         Self::Operation,
         Self::Resources,
         Self::Resilience,
+        Self::Streams,
         Self::Timeouts,
     ];
 
@@ -119,6 +123,7 @@ impl Section {
             Self::Operation => "Seeing what it does",
             Self::Resources => "Resources",
             Self::Resilience => "When nodes fail or too much comes",
+            Self::Streams => "RTSP and streams",
             Self::Timeouts => "Timeouts",
         }
     }

@@ -9,7 +9,7 @@ use route_table::RouteKey;
 use super::catalog::{Opt, Section, Shape};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, limits, resilience, values};
+use super::{Given, limits, resilience, streams, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -79,6 +79,9 @@ pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
         Opt::BodyBytesMax => policy.body_bytes_max = values::bytes_or_none(text)?,
         _ if opt.facts().section == Section::Resilience => {
             resilience::set(&mut policy.resilience, opt, text)?;
+        }
+        _ if opt.facts().section == Section::Streams => {
+            streams::set(&mut policy.streams, opt, text)?;
         }
         _ => *timeout(policy, opt) = values::duration(text, TIMEOUT.0, TIMEOUT.1)?,
     }

@@ -1,5 +1,7 @@
 //! The waist: one request and its response, who may fail, and when another attempt is made.
 
+pub mod pour;
+
 use std::{cell::Cell, io, sync::Arc, time::Instant};
 
 use http1_wire::RequestFraming;
@@ -22,9 +24,10 @@ use super::{
     held_body::HeldBody,
     in_flight::InFlight,
     inbound::Inbound,
-    judge::{Held, Judged, Plan, Refusal, judge},
+    judge::{Held, Judged, Plan, Refusal, Wish, judge},
     rejects,
     response::{Asked, Finished, Progressed},
+    rtsp::over_http,
 };
 use crate::{
     client::{ClientReader, ClientWriter},
@@ -128,6 +131,11 @@ pub(super) struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     async fn run(mut self, mut plan: Plan) -> Outcome {
+        if let (Wish::RtspSending, Some(pair)) = (plan.wish, &plan.pair)
+            && Box::pin(over_http::is_open(self.ctx, pair)).await
+        {
+            return Box::pin(self.pour(plan)).await;
+        }
         let body = match self.place_body(&plan) {
             Body::Coming if must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
                 Ok(held) => {
@@ -188,6 +196,8 @@ impl<'a> Exchange<'a> {
                     match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
                         Ok(finished) if finished.switched => {
                             node.load.note_success();
+                            let pairs = &self.ctx.shared.rtsp_pairs;
+                            let _session = plan.pair.take().map(|pair| pairs.open(*pair, &node));
                             return Box::pin(self.tunnel(&node, upstream)).await;
                         }
                         Ok(finished) => return self.finish(&node, upstream, finished),
@@ -336,7 +346,9 @@ impl<'a> Exchange<'a> {
         match judge(self.ctx, self.client.conn, self.client.inbound.head(), &self.tried, held) {
             Judged::Admitted(plan) => Ok(plan),
             Judged::Refused(refusal) => Err(refusal),
-            Judged::Partial => unreachable!("a held head was complete when it was judged first"),
+            Judged::Partial | Judged::Rtsp(_) => {
+                unreachable!("a held head was a complete one of HTTP when it was judged first")
+            }
         }
     }
 

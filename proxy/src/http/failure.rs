@@ -59,6 +59,9 @@ pub enum Cause {
     /// The node's chunked body broke the rules.
     #[error("the node's response body is malformed: {0}")]
     UpstreamBody(#[source] http1_wire::ChunkError),
+    /// The node answered an RTSP request with something else.
+    #[error("the node's answer is not RTSP")]
+    UpstreamNoRtsp,
     /// The node switched protocols without being asked.
     #[error("the node switched protocols unasked")]
     UnaskedUpgrade,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use http1_wire::{
-    FieldSlots, Method, Parsed, RequestFraming, RequestHead, TargetError, Upgrade, Version,
+    FieldSlots, Method, Parsed, RequestError, RequestFraming, RequestHead, TargetError, Version,
     decode_path, parse_request,
 };
 use route_table::{
@@ -20,12 +20,18 @@ use router_core::{
     upstream::retry::Replay,
 };
 
+pub use super::wish::Wish;
+
 use super::{
     admission, client_auth, forward_http, forward_uwsgi,
     gate::{self, Admitted, Shed},
     in_flight::Room,
     rejects,
     reply::Text,
+    rtsp::{
+        self, over_http,
+        pairs::{Pair, Part},
+    },
 };
 use crate::{
     context::{ConnFacts, Context},
@@ -40,6 +46,8 @@ pub enum Judged {
     Refused(Refusal),
     /// The request goes to a node.
     Admitted(Plan),
+    /// It is no HTTP but an RTSP request.
+    Rtsp(Box<rtsp::Call>),
 }
 
 /// A request answered by this router.
@@ -115,30 +123,12 @@ pub struct Plan {
     pub admitted: Admitted,
     /// Where to wait for a node with room, if the key's nodes are bounded.
     pub room: Option<Room>,
+    /// The RTSP session it is half of.
+    pub pair: Option<Box<Pair>>,
     /// The chosen node.
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
     pub request: Vec<u8>,
-}
-
-/// What a client wants its connection to become.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
-    /// HTTP, as it is.
-    Http,
-    /// A WebSocket (RFC 6455), if the node agrees.
-    WebSocket,
-}
-
-impl Wish {
-    /// What `head` asks for.
-    pub fn of(head: &RequestHead<'_, '_>) -> Self {
-        match head.upgrade {
-            Some(Upgrade::WebSocket) => Self::WebSocket,
-            // Whatever else a client would like, it gets HTTP (RFC 9110 section 7.8 allows that).
-            Some(Upgrade::Other(_)) | None => Self::Http,
-        }
-    }
 }
 
 /// A body that was read completely before its node was asked.
@@ -157,6 +147,11 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held:
         Ok(Parsed::Partial) => return Judged::Partial,
         Ok(Parsed::Complete(head)) => head,
         Err(error) => {
+            if error == RequestError::VersionSyntax
+                && let Some(judged) = rtsp::judge(ctx, bytes)
+            {
+                return judged;
+            }
             ctx.shard.count_head_reject(rejects::index(error.label()));
             let detail = error.to_string();
             return Judged::Refused(Refusal::closing(error.status(), detail, bytes));
@@ -201,7 +196,7 @@ fn admit(
     held: Held,
 ) -> Result<Plan, Denial> {
     client_auth::check_host(ctx, conn, host.host())?;
-    let Chosen { policy, admitted, room, node } = choose(ctx, conn, head, host, tried)?;
+    let Chosen { policy, admitted, room, node, part } = choose(ctx, conn, head, host, tried)?;
     let framing = match held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
@@ -221,12 +216,13 @@ fn admit(
         version: head.version,
         framing: head.framing,
         keep_alive: head.keep_alive,
-        wish: Wish::of(head),
+        wish: Wish::of_part(head, part.as_ref().map(|(part, _)| *part)),
         expect_continue: head.expect_continue,
         replay: replay(head.method),
         policy,
         admitted,
         room,
+        pair: part.map(|(_, pair)| Box::new(pair)),
         node,
         request,
     })
@@ -276,12 +272,19 @@ fn choose(
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
         wanted: None,
     };
-    let node = route.pick_by(&rules, tried).ok_or_else(|| {
+    let part = over_http::part_of(policy, head, route);
+    let node = match &part {
+        None => route.pick_by(&rules, tried),
+        Some((part, pair)) => {
+            over_http::choose(ctx, *part, pair, tried, || route.pick_by(&rules, tried))
+        }
+    };
+    let node = node.ok_or_else(|| {
         // After a failed attempt it is that failure which counts.
         ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
         Denial::Status(503)
     })?;
-    Ok(Chosen { policy: id, admitted, room: Room::of(route, &policy.resilience), node })
+    Ok(Chosen { policy: id, admitted, room: Room::of(route, &policy.resilience), node, part })
 }
 
 /// What the route table has for a request.
@@ -290,6 +293,7 @@ struct Chosen {
     admitted: Admitted,
     room: Option<Room>,
     node: Arc<Node>,
+    part: Option<(Part, Pair)>,
 }
 
 /// The route of a request: by its path too, if any key has a mountpoint. The path is taken as an
@@ -311,9 +315,9 @@ pub fn route_of<'t>(
 }
 
 /// The route of hosts that have none, if there is one.
-fn fallback<'t>(ctx: &Context, table: &'t Table, tried: &Tried) -> Option<&'t Arc<Route>> {
+pub fn fallback<'t>(ctx: &Context, table: &'t Table, tried: &Tried) -> Option<&'t Arc<Route>> {
     let route = table.get(ctx.shared.fallback_key.as_ref()?.as_str())?;
-    ctx.shard.add(Counter::Fallback, u64::from(tried.is_empty()));
+    ctx.shard.add(Counter::Fallback, u64::from(tried.is_first()));
     Some(route)
 }
 
@@ -351,4 +355,15 @@ pub enum Denial {
     Shed(Shed),
     /// Its path cannot be decoded, which a uwsgi node needs.
     Path(TargetError),
+}
+
+impl Denial {
+    /// Status of the answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Status(status) => *status,
+            Self::Path(error) => error.status(),
+            Self::Shed(shed) => shed.status,
+        }
+    }
 }

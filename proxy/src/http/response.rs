@@ -19,6 +19,7 @@ use router_core::{
 use super::{
     failure::{Cause, Failure},
     judge::Wish,
+    rtsp::over_http::is_agreement,
 };
 use crate::{client::ClientWriter, config::Timeouts};
 
@@ -175,6 +176,11 @@ impl ResponsePump<'_> {
                 Parsed::Partial => return Ok(Found::Nothing),
                 Parsed::Complete(head) => head,
             };
+            if asked.wish == Wish::RtspListening && is_agreement(&head) {
+                let spent = self.open(&head, asked, output);
+                input.drain(..spent);
+                return Ok(Found::Switched);
+            }
             if !head.is_interim() {
                 return Ok(Found::Final(self.begin(&head, asked, output)));
             }
@@ -204,6 +210,15 @@ impl ResponsePump<'_> {
                 return Ok(found);
             }
         }
+    }
+
+    /// The response never ends: what follows its head is not HTTP any more.
+    fn open(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> usize {
+        self.progressed.status.set(head.status);
+        let body = ReplyBody::UntilClose;
+        let facts = ReplyFacts { client_version: asked.version, body, keep_alive: false };
+        write_response_head(head, &facts, output);
+        head.head_bytes
     }
 
     fn begin(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> Begun {

@@ -1,5 +1,7 @@
 //! One HTTP/1 client connection: request after request, in order, until one side is done.
 
+mod rtsp;
+
 use std::{io, rc::Rc, time::Instant};
 
 use http1_wire::{FieldSlots, HeadEnd, Parsed, head_end, parse_request};
@@ -182,6 +184,8 @@ impl Session {
                 self.conclude(&record);
                 after
             }
+            // Boxed, so that HTTP does not carry its state.
+            Judged::Rtsp(call) => Box::pin(self.converse(*call)).await,
             Judged::Admitted(plan) => {
                 self.ctx.shard.add(Counter::Requests, 1);
                 let mut record = Record::begin(self.began, plan.head_bytes);
@@ -265,6 +269,9 @@ impl Session {
     }
 
     fn log(&self, record: &Record, duration_us: u64) {
+        if self.log_rtsp(record, duration_us) {
+            return;
+        }
         let mut slots = FieldSlots::new();
         let head = match parse_request(self.inbound.head(), &mut slots) {
             Ok(Parsed::Complete(head)) => Some(head),

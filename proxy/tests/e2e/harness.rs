@@ -12,6 +12,7 @@ pub mod origin;
 pub mod process;
 pub mod response;
 pub mod router;
+pub mod rtsp_server;
 pub mod tools;
 pub mod uwsgi_origin;
 pub mod vassal;

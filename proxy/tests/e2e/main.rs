@@ -20,6 +20,8 @@ mod mountpoints;
 mod policy;
 mod proxy_protocol;
 mod queue;
+mod rtsp;
+mod rtsp_over_http;
 mod subscribe_choice;
 mod subscribe_credentials;
 mod subscribe_https;

@@ -101,6 +101,8 @@ families! {
         "Requests routed by the fallback key because their host has no key of its own.";
     REQUESTS_SHED = Counter "suzerain_requests_shed_total" ["reason"]
         "Requests refused because there were too many, by the limit they ran into.";
+    RTSP_CONNECTIONS = Counter "suzerain_rtsp_connections_total" []
+        "RTSP connections whose node answered in RTSP; they are tunnels from then on.";
     REQUEST_BYTES = Counter "suzerain_request_bytes_total" []
         "Bytes received from clients, heads included, TLS framing excluded.";
     RESPONSE_BYTES = Counter "suzerain_response_bytes_total" []

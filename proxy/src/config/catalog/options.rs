@@ -5,6 +5,7 @@
 
 mod resilience;
 mod senders;
+mod streams;
 mod timeouts;
 
 use super::{Opt, OptFacts, Section, Shape};
@@ -13,7 +14,7 @@ use super::{Opt, OptFacts, Section, Shape};
 pub const OPTIONS: &[OptFacts] = &joined();
 
 const PARTS: &[&[OptFacts]] =
-    &[ROUTER, resilience::RESILIENCE, senders::SENDERS, timeouts::TIMEOUTS];
+    &[ROUTER, resilience::RESILIENCE, senders::SENDERS, streams::STREAMS, timeouts::TIMEOUTS];
 
 const fn joined() -> [OptFacts; count()] {
     let mut all = [ROUTER[0]; count()];

@@ -30,6 +30,7 @@ impl Opt {
             | Self::RateLimit
             | Self::ClientRateLimit
             | Self::KeyExchangesMax
+            | Self::Rtsp
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

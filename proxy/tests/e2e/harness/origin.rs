@@ -88,7 +88,8 @@ impl Exchange {
         self.stream.write_all(bytes.as_ref())
     }
 
-    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+    /// Reads exactly that many bytes behind the head, undecoded.
+    pub fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < length {
             fill(&mut self.stream, &mut self.unread)?;
         }

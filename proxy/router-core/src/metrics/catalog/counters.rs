@@ -93,6 +93,10 @@ counters! {
         /// The key's share of the worker (503).
         ShedWorkerShare = "worker_share",
     }
+    RTSP_CONNECTIONS {
+        /// A node answered in RTSP.
+        RtspConnections
+    }
     REQUEST_BYTES {
         /// Bytes read from clients.
         RequestBytes
