@@ -30,6 +30,7 @@ need "$libs"/gstreamer-1.0/libgstjpeg.so gstreamer1.0-plugins-good
 need "$libs"/gstreamer-1.0/libgstvideotestsrc.so gstreamer1.0-plugins-base
 need /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 need python3 python3
+need slowhttptest slowhttptest
 need setpriv util-linux
 need ip iproute2
 # Building the TLS library.

@@ -181,6 +181,8 @@ pub struct ClientLimits {
     pub connections_max: usize,
     /// Exchanges of the whole router; `None`: as many as connections.
     pub exchanges_max: Option<usize>,
+    /// Connections without a whole head; beyond it the oldest is ended. `None`: a quarter of all.
+    pub heads_max: Option<usize>,
     /// Connections of one client address; further ones are closed at once. `None`: no bound.
     pub client_connections_max: Option<u32>,
 }
@@ -190,6 +192,7 @@ impl Default for ClientLimits {
         Self {
             connections_max: limits::CONNECTIONS_DEFAULT,
             exchanges_max: None,
+            heads_max: None,
             client_connections_max: None,
         }
     }

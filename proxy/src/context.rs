@@ -13,6 +13,7 @@ use router_core::{
     access_log::LogSink,
     clients::{ClientConnections, ClientRates},
     fairness::Fairness,
+    heads::Heads,
     metrics::Shard,
     upstream::{pool::Pool, queue::Queues},
 };
@@ -69,6 +70,8 @@ pub struct Context {
     pub pool: RefCell<Pool>,
     /// Requests that wait for a node with room.
     pub queues: Rc<Queues>,
+    /// Heads that are not complete.
+    pub heads: Rc<Heads>,
     /// The exchanges of this worker by key.
     pub fairness: Rc<Fairness>,
     /// Counters.

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod attempt;
 pub mod blame;
+pub mod body_rate;
 pub mod client_auth;
 pub mod exchange;
 pub mod failure;

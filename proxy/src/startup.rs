@@ -15,6 +15,7 @@ use router_core::{
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
     fairness::Fairness,
+    heads::Heads,
     listener::{Bound, ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
@@ -266,15 +267,18 @@ impl Fleet<'_> {
                 shard: shard.clone(),
                 drain: drain.clone(),
             };
+            let heads_max = limiting::worker_heads_max(self.settings);
             let exchanges_max = limiting::worker_exchanges_max(self.settings);
             let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
             workers.push(worker::start(plan, move || {
+                let heads = Rc::new(Heads::new(heads_max));
                 let fairness = Rc::new(Fairness::new(exchanges_max));
                 HttpService::new(Context {
                     shared,
                     table: table.reader().into(),
                     pool: Pool::default().into(),
                     queues: Default::default(),
+                    heads,
                     fairness,
                     log: log.sink(shard.clone()),
                     shard,

@@ -20,6 +20,7 @@ pub mod clients;
 pub mod deadline;
 pub mod drain;
 pub mod fairness;
+pub mod heads;
 pub mod io;
 pub mod listener;
 pub mod metrics;

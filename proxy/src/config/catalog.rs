@@ -56,6 +56,8 @@ pub enum Opt {
     ExchangesMax,
     ClientConnectionsMax,
     Rtsp,
+    BodyRateMin,
+    HeadsMax,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,

@@ -92,7 +92,7 @@ impl Draft {
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
             }
-            Opt::ExchangesMax | Opt::ClientConnectionsMax => {
+            Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {
                 resilience::set_router(&mut settings.limits, opt, text)?;
             }
             _ => key_table::set(&mut settings.policy, opt, text)?,

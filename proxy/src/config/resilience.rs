@@ -32,6 +32,9 @@ pub fn set(rules: &mut Resilience, opt: Opt, text: &str) -> Result<(), String> {
         Opt::ClientRateLimit => {
             rules.client_rate = or_none(text, None, |text| rate(text).map(Some))?;
         }
+        Opt::BodyRateMin => {
+            rules.body_rate_min = values::bytes_or_none(text)?.unwrap_or_default();
+        }
         Opt::KeyExchangesMax => {
             rules.exchanges_max =
                 or_none(text, u32::MAX, |text| up_to(text, 1, limits::BOUND_MAX))?;
@@ -47,6 +50,11 @@ pub fn set(rules: &mut Resilience, opt: Opt, text: &str) -> Result<(), String> {
 /// Why the text is no value of the option.
 pub fn set_router(bounds: &mut ClientLimits, opt: Opt, text: &str) -> Result<(), String> {
     match opt {
+        Opt::HeadsMax => {
+            bounds.heads_max = or_none(text, None, |text| {
+                values::number(text, 1, limits::CONNECTIONS_MAX).map(Some)
+            })?;
+        }
         Opt::ExchangesMax => {
             bounds.exchanges_max = or_none(text, None, |text| {
                 values::number(text, limits::EXCHANGES_LEAST, limits::CONNECTIONS_MAX).map(Some)

@@ -10,6 +10,7 @@ use router_core::{
 };
 
 use super::{
+    body_rate::BodyRate,
     failure::Failure,
     inbound::Inbound,
     request_body::{BodyPump, send_request},
@@ -96,6 +97,7 @@ impl Attempt<'_> {
                 upstream: &mut self.upstream.write,
                 timeouts: &self.policy.timeouts,
                 body_bytes_max: self.policy.body_bytes_max,
+                rate: BodyRate::new(self.policy.resilience.body_rate_min),
                 received: self.received,
             }
             .run(framing)

@@ -369,6 +369,9 @@ impl<'a> Exchange<'a> {
         if matches!(failure.termination.side, FaultOf::Upstream | FaultOf::UpstreamDeadline) {
             self.ctx.shard.add(Counter::UpstreamFailures, 1);
         }
+        self.ctx
+            .shard
+            .add(Counter::SlowBodiesEnded, u64::from(matches!(failure.cause, Cause::BodySlow)));
         if let Cause::ClientBody(error) = &failure.cause {
             self.ctx.shard.count_head_reject(rejects::index(error.label()));
         }

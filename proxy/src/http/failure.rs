@@ -26,6 +26,9 @@ pub enum Cause {
     /// The client was too slow.
     #[error("the client was too slow")]
     ClientSlow,
+    /// The client's body came at less than the least rate.
+    #[error("the request body comes too slowly")]
+    BodySlow,
     /// The client's chunked body broke the rules.
     #[error("the request body is malformed: {0}")]
     ClientBody(#[source] http1_wire::ChunkError),

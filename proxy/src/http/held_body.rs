@@ -10,6 +10,7 @@ use router_core::{
 };
 
 use super::{
+    body_rate::BodyRate,
     failure::{Cause, Failure},
     inbound::Inbound,
     request_body::{receive_body, scan_payload},
@@ -44,6 +45,7 @@ impl<'c> HeldBody<'c> {
     ) -> Result<Self, Failure> {
         let mut held = Self { ctx, policy, bytes: Vec::new(), accounted: 0 };
         let mut scanner = ChunkScanner::new();
+        let mut rate = BodyRate::new(policy.resilience.body_rate_min);
         let mut input = buffer::take(Use::Body);
         input.extend_from_slice(inbound.bytes());
         inbound.consume(input.len());
@@ -58,7 +60,9 @@ impl<'c> HeldBody<'c> {
                 return Ok(held);
             }
             input.clear();
+            rate.begin_wait();
             input = receive_body(reader, &policy.timeouts, input, BODY_BYTES).await?;
+            rate.end_wait(input.len())?;
         }
     }
 

@@ -15,6 +15,7 @@ use router_core::{
 };
 
 use super::{
+    body_rate::BodyRate,
     failure::{Cause, Failure},
     inbound::Inbound,
 };
@@ -32,6 +33,8 @@ pub struct BodyPump<'a> {
     pub timeouts: &'a Timeouts,
     /// Most bytes it may have.
     pub body_bytes_max: Option<u64>,
+    /// Least rate at which the client must send it.
+    pub rate: BodyRate,
     /// Body bytes received so far, also for the one who looks while the pump runs.
     pub received: &'a Cell<u64>,
 }
@@ -103,7 +106,11 @@ impl BodyPump<'_> {
     }
 
     async fn receive(&mut self, buffer: Vec<u8>, most: usize) -> Result<Vec<u8>, Failure> {
-        receive_body(self.reader, self.timeouts, buffer, most).await
+        let before = buffer.len();
+        self.rate.begin_wait();
+        let buffer = receive_body(self.reader, self.timeouts, buffer, most).await?;
+        self.rate.end_wait(buffer.len() - before)?;
+        Ok(buffer)
     }
 
     async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {

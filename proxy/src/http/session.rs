@@ -10,9 +10,11 @@ use router_core::{
     access_log::AccessRecord,
     buffer::{self, Use},
     deadline::{self, Half},
+    heads::HeadSlot,
     io::sleep_ms,
     metrics::{Counter, Latency},
     termination::{Phase, Side, Termination},
+    tunnel::Source,
 };
 
 use super::{
@@ -56,6 +58,8 @@ pub struct Session {
     inbound: Inbound,
     /// When the first byte of the request at hand came.
     began: Instant,
+    /// Counts this connection while its head is not complete.
+    unfinished: Option<HeadSlot>,
 }
 
 /// How waiting for a head ended.
@@ -74,7 +78,9 @@ impl Session {
         reader: ClientReader,
         writer: ClientWriter,
     ) -> Self {
-        Self { ctx, conn, reader, writer, inbound: Inbound::new(), began: Instant::now() }
+        let unfinished = Some(ctx.heads.enter(reader.watch_handle(), &ctx.shard));
+        let (inbound, began) = (Inbound::new(), Instant::now());
+        Self { ctx, conn, reader, writer, inbound, began, unfinished }
     }
 
     /// The same connection, after these bytes of it were received elsewhere.
@@ -89,7 +95,9 @@ impl Session {
         // The first head has no idle time before it: who connects must ask.
         self.reader.watch().arm(Half::Read, self.ctx.shared.timeouts.head);
         loop {
-            let after = match self.arrive().await {
+            let arrival = self.arrive().await;
+            self.unfinished = None;
+            let after = match arrival {
                 Arrival::Ended => self.end_of_input().await,
                 Arrival::Judged(judged) => self.answer(judged).await,
             };
@@ -121,7 +129,10 @@ impl Session {
             if !self.inbound.bytes().is_empty() {
                 // A head that comes in many pieces is parsed once, when its end is there.
                 match head_end(self.inbound.bytes(), scanned) {
-                    Ok(HeadEnd::Partial(upto)) if scanned > 0 => scanned = upto,
+                    Ok(HeadEnd::Partial(upto)) if scanned > 0 => {
+                        scanned = upto;
+                        self.note_unfinished();
+                    }
                     found => {
                         if let Ok(HeadEnd::Partial(upto)) = found {
                             scanned = upto;
@@ -129,7 +140,7 @@ impl Session {
                         let bytes = self.inbound.bytes();
                         let tried = Tried::default();
                         match judge(&self.ctx, &self.conn, bytes, &tried, Held::No) {
-                            Judged::Partial => {}
+                            Judged::Partial => self.note_unfinished(),
                             judged => return Arrival::Judged(judged),
                         }
                     }
@@ -146,6 +157,18 @@ impl Session {
                 watch.set_idle(false);
                 watch.arm(Half::Read, self.ctx.shared.timeouts.head);
             }
+        }
+    }
+
+    /// The head is not complete, so its connection is one of those that are bounded.
+    fn note_unfinished(&mut self) {
+        let (heads, shard) = (&self.ctx.heads, &self.ctx.shard);
+        let enter = || heads.enter(self.reader.watch_handle(), shard);
+        let slot = self.unfinished.get_or_insert_with(enter);
+        slot.note_bytes(self.inbound.bytes().len(), shard);
+        if !slot.is_counted() {
+            // It was ended in the moment in which its first byte came and set a new deadline.
+            self.reader.watch().arm(Half::Read, std::time::Duration::ZERO);
         }
     }
 

@@ -23,3 +23,9 @@ pub fn worker_exchanges_max(settings: &Settings) -> u32 {
     let all = settings.limits.exchanges_max.unwrap_or(settings.limits.connections_max);
     u32::try_from(all.div_ceil(settings.workers)).unwrap_or(u32::MAX)
 }
+
+/// Each worker's part of all unfinished heads.
+pub fn worker_heads_max(settings: &Settings) -> usize {
+    let all = settings.limits.heads_max.unwrap_or(settings.limits.connections_max / 4);
+    all.div_ceil(settings.workers).max(1)
+}

@@ -22,6 +22,7 @@ mod proxy_protocol;
 mod queue;
 mod rtsp;
 mod rtsp_over_http;
+mod slow_clients;
 mod subscribe_choice;
 mod subscribe_credentials;
 mod subscribe_https;

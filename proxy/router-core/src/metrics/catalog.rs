@@ -103,6 +103,8 @@ families! {
         "Requests refused because there were too many, by the limit they ran into.";
     RTSP_CONNECTIONS = Counter "suzerain_rtsp_connections_total" []
         "RTSP connections whose node answered in RTSP; they are tunnels from then on.";
+    SLOW_CLIENTS = Counter "suzerain_slow_clients_ended_total" ["reason"]
+        "Clients ended for being slow by a bound other than a deadline, by reason.";
     REQUEST_BYTES = Counter "suzerain_request_bytes_total" []
         "Bytes received from clients, heads included, TLS framing excluded.";
     RESPONSE_BYTES = Counter "suzerain_response_bytes_total" []

@@ -31,6 +31,7 @@ impl Opt {
             | Self::ClientRateLimit
             | Self::KeyExchangesMax
             | Self::Rtsp
+            | Self::BodyRateMin
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

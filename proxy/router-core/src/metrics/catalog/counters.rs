@@ -97,6 +97,12 @@ counters! {
         /// A node answered in RTSP.
         RtspConnections
     }
+    SLOW_CLIENTS {
+        /// There were too many unfinished heads and this was the oldest.
+        SlowHeadsEnded = "head",
+        /// A request body came at less than the least rate.
+        SlowBodiesEnded = "body_rate",
+    }
     REQUEST_BYTES {
         /// Bytes read from clients.
         RequestBytes

@@ -126,6 +126,27 @@ pub const RESILIENCE: &[OptFacts] = &[
         example: r#""none""#,
         ..option("client-connections-max")
     },
+    OptFacts {
+        opt: Opt::BodyRateMin,
+        value: "BYTES",
+        default: "50B a second",
+        allowed: "a size as 50B or 1KiB, or none",
+        about: "Bytes per second at which a request body must come, over all the time the router \
+             waits for it, after 10 s of grace; then 408.",
+        cost: "A live stream that sends less than that needs none.",
+        example: r#""50B""#,
+        ..option("body-rate-min")
+    },
+    OptFacts {
+        opt: Opt::HeadsMax,
+        default: "a quarter of connections-max",
+        allowed: "a number from 1 to 10000000, or none for the default",
+        about: "Connections in the whole router that have not sent a whole request head, each worker \
+             its part; new ones count from their start. Beyond it the one that takes longest is \
+             ended. 64 MiB of unfinished heads per worker are the bound otherwise.",
+        example: r#""none""#,
+        ..option("heads-max")
+    },
 ];
 
 const RATE: &str = "N/s, N/m or N/h with N from 1 to 1000000, then optionally ,burst=N, or none";
