@@ -328,10 +328,12 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
     SubscriberConfig {
         binds: settings.subscribe.clone(),
         multicast_interfaces: settings.senders.multicast_interface.clone(),
+        resubscribe: settings.senders.resubscribe.clone(),
         owner_dirs: settings.senders.credentials_check.clone(),
         sign_dir: settings.sign_check.as_ref().map(|check| check.dir.clone()),
         registry: RegistryConfig {
             sign: settings.sign_check.as_ref().map(|check| check.digest),
+            forwarding: settings.senders.forwarding(),
             credentials: settings.senders.credential_rules(),
             sign_tolerance_s: settings.sign_tolerance.as_secs(),
             lease_ms: settings.tolerance.as_millis() as u64,

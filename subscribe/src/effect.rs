@@ -43,6 +43,11 @@ pub enum Effect {
         /// What ended it.
         why: Departure,
     },
+    /// Pass a datagram on, as it came.
+    Forward {
+        /// All of it.
+        datagram: Vec<u8>,
+    },
     /// Send `text` as one datagram to the unix socket at `path` (subscription spec 8).
     Notify {
         /// Path of a unix datagram socket, allowed by the upstream policy.

@@ -36,7 +36,8 @@ pub use effect::{CertText, Departure, Effect};
 pub use keyring::{KeyFiles, key_file_name};
 pub use limits::Limits;
 pub use registry::{
-    NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Source, StaticNodeError, Verdict,
+    Forwarding, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Source,
+    StaticNodeError, Verdict,
 };
 pub use reject::Reject;
 pub use upstream_policy::{AllowRule, AllowRuleError, UpstreamPolicy};

@@ -25,7 +25,7 @@ mod config;
 mod roster;
 mod view;
 
-pub use config::{Now, Peer, RegistryConfig, Source};
+pub use config::{Forwarding, Now, Peer, RegistryConfig, Source};
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
 
@@ -63,6 +63,7 @@ pub struct Registry {
     policy: UpstreamPolicy,
     proofs: Option<Proofs>,
     credentials: Option<CredentialRules>,
+    forwarding: Forwarding,
     roster: Roster,
     certs: CertClaims,
     effects: VecDeque<Effect>,
@@ -77,6 +78,7 @@ impl Registry {
             sign,
             sign_tolerance_s,
             credentials,
+            forwarding,
             lease_ms,
             algorithm,
             upstream_policy,
@@ -92,6 +94,7 @@ impl Registry {
             policy: upstream_policy,
             proofs,
             credentials,
+            forwarding,
             roster: Roster::new(limits, writer),
             certs: CertClaims::default(),
             effects: VecDeque::new(),
@@ -163,20 +166,26 @@ impl Registry {
             }
             _ => None,
         };
-        match command {
+        let is_proven = proven.is_some();
+        let verdict = match command {
             Command::Subscribe => {
                 if let Some(proven) = &proven {
                     self.vouch(&route, proven);
                 }
                 let announcer = Announcer { credentials: sender };
-                Ok(self.subscribe(now, route, address, announcer, &subscription))
+                self.subscribe(now, route, address, announcer, &subscription)
             }
             Command::Unsubscribe => {
                 let departed = self.roster.remove(&route, &address).ok_or(Reject::UnknownNode)?;
                 self.depart(departed, Departure::Unsubscribed);
-                Ok(Verdict::Removed)
+                Verdict::Removed
             }
+        };
+        // Only a proof keeps a datagram from counting again when it comes back.
+        if is_proven && self.forwarding == Forwarding::Proven {
+            self.log(Effect::Forward { datagram: datagram.to_vec() });
         }
+        Ok(verdict)
     }
 
     /// Adds, changes or renews a node that was checked and proved.

@@ -19,7 +19,10 @@ use model::{Model, Sent, file_of};
 use route_table::{TableHandle, TableWriter};
 use signing::{Directory, Pair};
 use subscribe::announce::{AnnounceFields, Signer, encode};
-use subscribe::{Command, Digest, Limits, Now, Peer, Registry, RegistryConfig, Source, Verdict};
+use subscribe::{
+    Command, Digest, Effect, Forwarding, Limits, Now, Peer, Registry, RegistryConfig, Source,
+    Verdict,
+};
 
 /// Two keys of one file, one with a port, one plain.
 const KEYS: [&str; 4] = ["a.test", "a.test/mount", "b.test:8080", "c.test"];
@@ -93,6 +96,7 @@ impl World {
         let config = RegistryConfig {
             sign,
             limits,
+            forwarding: Forwarding::Proven,
             lease_ms: LEASE_MS,
             sign_tolerance_s: TOLERANCE_S,
             ..RegistryConfig::default()
@@ -248,6 +252,16 @@ impl World {
         let source = Source::of(Peer::Unix);
         let verdict = self.registry.apply(now, &source, &sent.bytes, &mut self.files);
         self.model.receive(now, sent, verdict);
+        let effects = std::iter::from_fn(|| self.registry.poll_effect());
+        let forwarded: Vec<_> = effects
+            .filter_map(|effect| match effect {
+                Effect::Forward { datagram } => Some(datagram),
+                _ => None,
+            })
+            .collect();
+        let is_passed_on = !self.signers.is_empty() && !matches!(verdict, Verdict::Rejected(_));
+        let due = is_passed_on.then(|| sent.bytes.clone());
+        assert_eq!(forwarded, Vec::from_iter(due), "what counted by its proof is passed on once");
     }
 
     fn change_a_key_file(&mut self) {

@@ -30,6 +30,7 @@ mod key_watch;
 pub mod limits;
 pub mod line_budget;
 mod receive;
+mod relay;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, VIEW_WAIT_MS_MAX};
 use receive::Arena;
+use relay::Relay;
 use socket::{AskCredentials, DatagramSocket, Senders};
 use thread_loop::{Ask, Shell, unix_now};
 pub use view::{NodeRow, RegistryView};
@@ -53,6 +55,8 @@ pub struct SubscriberConfig {
     pub binds: Vec<ListenAddr>,
     /// Addresses of the interfaces on which multicast groups among them are joined.
     pub multicast_interfaces: Vec<Ipv4Addr>,
+    /// Subscription sockets of other routers; needed if `registry.forwarding` is on.
+    pub resubscribe: Vec<ListenAddr>,
     /// Directory of public keys; needed if `registry.sign` names a digest.
     pub sign_dir: Option<PathBuf>,
     /// Directories whose entries say whose a key is.
@@ -171,6 +175,7 @@ impl Subscriber {
         let SubscriberConfig {
             binds,
             multicast_interfaces,
+            resubscribe,
             sign_dir,
             owner_dirs,
             registry,
@@ -199,6 +204,7 @@ impl Subscriber {
                 .map_err(|cause| SubscriberError::Bind { addr, cause })
         };
         let sockets = binds.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let relay = Relay::open(&resubscribe)?;
         let mut registry = Registry::new(registry, writer);
         for (key, facts) in static_nodes {
             let text = key.to_string();
@@ -213,7 +219,7 @@ impl Subscriber {
             registry,
             key_directories,
             key_watch: sign_dir.as_deref().map(KeyWatch::new),
-            effects: Effects::new(Box::new(cert_desk)),
+            effects: Effects::new(Box::new(cert_desk), relay),
             counters,
             arena: Arena::new(),
             began: Instant::now(),

@@ -21,6 +21,7 @@ pub enum Opt {
     SignCheck,
     SignTolerance,
     MulticastInterface,
+    Resubscribe,
     UseCredentials,
     SignSkipUid,
     CredentialsCheck,

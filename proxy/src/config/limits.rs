@@ -8,6 +8,8 @@ pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const WORKERS_MAX: usize = 256;
 /// Most listeners of one kind.
 pub const LISTENERS_MAX: usize = 64;
+/// Most other routers that are told.
+pub const RESUBSCRIBE_MAX: usize = 16;
 /// Most static nodes.
 pub const ROUTES_MAX: usize = 100_000;
 /// Most `[key."NAME"]` tables.

@@ -223,6 +223,17 @@ pub enum Problem {
         /// What it needs.
         needed: Opt,
     },
+    /// A router that would tell itself.
+    #[error(
+        "{} \"{addr}\" is this router's own subscription socket; allowed: those of others",
+        at(place, Opt::Resubscribe)
+    )]
+    ToItself {
+        /// Where the address stands.
+        place: Place,
+        /// The address.
+        addr: ListenAddr,
+    },
     /// UDP senders have no credentials.
     #[error(
         "{} \"{addr}\" is a UDP address and use-credentials is set: its senders have none; \
@@ -272,6 +283,7 @@ impl Problem {
             | Self::KeyTwice { place, .. }
             | Self::TooManyKeys { place }
             | Self::Needs { place, .. }
+            | Self::ToItself { place, .. }
             | Self::NoCredentials { place, .. }
             | Self::Unsigned { place, .. } => place,
         };

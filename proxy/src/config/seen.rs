@@ -29,6 +29,7 @@ impl Seen {
         *count += 1;
         let max = match opt {
             Opt::Route => limits::ROUTES_MAX,
+            Opt::Resubscribe => limits::RESUBSCRIBE_MAX,
             _ if listener => limits::LISTENERS_MAX,
             _ => limits::LIST_MAX,
         };

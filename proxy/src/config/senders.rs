@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use router_core::address::ListenAddr;
-use subscribe::{CredentialRules, OwnerCheck};
+use subscribe::{CredentialRules, Forwarding, OwnerCheck};
 
 use super::catalog::Opt;
 use super::problem::{Place, Problem};
@@ -20,6 +20,8 @@ pub struct Senders {
     pub sign_skip_uid: Vec<u32>,
     /// Addresses of the interfaces on which groups are joined.
     pub multicast_interface: Vec<Ipv4Addr>,
+    /// Routers that are told what this one is told.
+    pub resubscribe: Vec<ListenAddr>,
     /// Directories whose entries belong to the users that own the keys.
     pub credentials_check: Vec<PathBuf>,
 }
@@ -34,6 +36,7 @@ impl Senders {
             Opt::UseCredentials => self.use_credentials = values::switch(text)?,
             Opt::SignSkipUid => self.sign_skip_uid.push(trusted_uid(text)?),
             Opt::MulticastInterface => self.multicast_interface.push(interface(text)?),
+            Opt::Resubscribe => self.resubscribe.push(target(text)?),
             _ => self.credentials_check.push(values::directory(text)?),
         }
         Ok(())
@@ -51,6 +54,15 @@ impl Senders {
         })
     }
 
+    /// What the registry hands over for other routers.
+    #[must_use]
+    pub fn forwarding(&self) -> Forwarding {
+        match self.resubscribe.is_empty() {
+            true => Forwarding::Off,
+            false => Forwarding::Proven,
+        }
+    }
+
     /// What no value shows alone.
     pub fn check<'s>(
         &self,
@@ -61,6 +73,7 @@ impl Senders {
         let needs = [
             (Opt::SignSkipUid, Opt::UseCredentials, self.use_credentials),
             (Opt::SignSkipUid, Opt::SignCheck, seen.has(Opt::SignCheck)),
+            (Opt::Resubscribe, Opt::SignCheck, seen.has(Opt::SignCheck)),
             (Opt::CredentialsCheck, Opt::UseCredentials, self.use_credentials),
         ];
         for (opt, needed, is_there) in needs {
@@ -68,7 +81,14 @@ impl Senders {
                 problems.push(Problem::Needs { place: seen.first_place(opt), opt, needed });
             }
         }
-        let udp = subscribe.filter(|(addr, _)| self.use_credentials && addr.ip().is_some());
+        let subscribe: Vec<_> = subscribe.collect();
+        let own = self.resubscribe.iter().filter(|to| subscribe.iter().any(|(own, _)| own == to));
+        problems.extend(own.map(|to| Problem::ToItself {
+            place: seen.place_of(Opt::Resubscribe, to),
+            addr: to.clone(),
+        }));
+        let udp =
+            subscribe.into_iter().filter(|(addr, _)| self.use_credentials && addr.ip().is_some());
         problems.extend(udp.map(|(addr, place)| Problem::NoCredentials {
             place: place.clone(),
             addr: addr.clone(),
@@ -91,5 +111,15 @@ fn interface(text: &str) -> Result<Ipv4Addr, String> {
     match address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
         true => Err("no interface has this address".to_owned()),
         false => Ok(address),
+    }
+}
+
+/// Where another router takes subscriptions. Its socket need not be there yet.
+fn target(text: &str) -> Result<ListenAddr, String> {
+    let target: ListenAddr = text.parse().map_err(|error| format!("{error}"))?;
+    match target.ip() {
+        Some(to) if to.port() == 0 => Err("nothing can be sent to port 0".to_owned()),
+        Some(to) if to.ip().is_unspecified() => Err("it names no machine".to_owned()),
+        _ => Ok(target),
     }
 }

@@ -28,6 +28,7 @@ mod subscribe_credentials;
 mod subscribe_https;
 mod subscribe_lifecycle;
 mod subscribe_multicast;
+mod subscribe_resubscribe;
 mod subscribe_signed;
 mod subscribe_uwsgi;
 mod tls;

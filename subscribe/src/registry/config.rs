@@ -44,6 +44,16 @@ pub enum Peer {
     Unix,
 }
 
+/// Which datagrams are passed on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Forwarding {
+    /// None.
+    #[default]
+    Off,
+    /// Those whose signature verified and that counted.
+    Proven,
+}
+
 /// What one registry is made of.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
@@ -54,6 +64,8 @@ pub struct RegistryConfig {
     pub sign_tolerance_s: u64,
     /// What a sender's user decides; `None` asks for no credentials.
     pub credentials: Option<CredentialRules>,
+    /// What is passed on to other routers.
+    pub forwarding: Forwarding,
     /// How long a node stays without renewal, in milliseconds. Default 17,000.
     pub lease_ms: u64,
     /// How a key spreads its requests if the announcement that creates it does not say.
@@ -70,6 +82,7 @@ impl Default for RegistryConfig {
             sign: None,
             sign_tolerance_s: 60,
             credentials: None,
+            forwarding: Forwarding::Off,
             lease_ms: 17_000,
             algorithm: Algorithm::default(),
             upstream_policy: UpstreamPolicy::default_allow(),

@@ -185,6 +185,8 @@ families! {
         "Receive calls on the subscription sockets that failed.";
     SUBSCRIPTION_ACKS = Counter "suzerain_subscription_acks_total" ["outcome"]
         "Acknowledgements asked for by subscriptions, by whether they could be sent.";
+    SUBSCRIPTION_FORWARDS = Counter "suzerain_subscription_forwards_total" ["outcome"]
+        "Datagrams for other routers (resubscribe), each router counted, by whether they could be sent.";
 
     CERTIFICATES = Gauge "suzerain_certificates" []
         "Certificates in the certificate store.";

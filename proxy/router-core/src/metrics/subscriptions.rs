@@ -24,6 +24,8 @@ impl Collector for SubscriptionCounters {
         show(&catalog::SUBSCRIPTION_RECEIVE_FAILURES, &[], &self.receive_errors);
         show(&catalog::SUBSCRIPTION_ACKS, &["sent"], &self.notified);
         show(&catalog::SUBSCRIPTION_ACKS, &["failed"], &self.notify_errors);
+        show(&catalog::SUBSCRIPTION_FORWARDS, &["sent"], &self.forwarded);
+        show(&catalog::SUBSCRIPTION_FORWARDS, &["dropped"], &self.forward_drops);
         show(&catalog::CERTIFICATE_REQUESTS_LOST, &[], &self.cert_requests_lost);
         for (reason, count) in self.rejects() {
             page.sample(&catalog::SUBSCRIPTION_REJECTS, &[reason], count);

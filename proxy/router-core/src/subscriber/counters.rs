@@ -33,6 +33,10 @@ pub struct SubscriptionCounters {
     pub notified: AtomicU64,
     /// Acknowledgements that could not be sent, or were not fit to be.
     pub notify_errors: AtomicU64,
+    /// Datagrams passed on to other routers, per router.
+    pub forwarded: AtomicU64,
+    /// Datagrams for other routers that were lost.
+    pub forward_drops: AtomicU64,
     /// Certificate requests that found no loader.
     pub cert_requests_lost: AtomicU64,
     rejects: [AtomicU64; Reject::ALL.len()],

@@ -1,4 +1,5 @@
-//! What a batch asks of the outside: certificates, acknowledgements and one log line per change.
+//! What a batch asks of the outside: certificates, acknowledgements, datagrams for other
+//! routers and one log line per change.
 //!
 //! A renewal is no change and leaves no line; a storm of changes leaves some lines and a number.
 //! Refused datagrams leave a counter, and per reason a line a minute at most.
@@ -13,6 +14,7 @@ use subscribe::{Effect, Peer, Reject};
 use super::counters::{SubscriptionCounters, bump};
 use super::limits::{CHANGE_LINES_BURST, CHANGE_LINES_PER_S, REJECT_LINE_EVERY_MS};
 use super::line_budget::{Line, LineBudget};
+use super::relay::Relay;
 use super::{CertDesk, CertRequest};
 
 /// Carries effects out.
@@ -20,6 +22,7 @@ pub(super) struct Effects {
     cert_desk: Box<dyn CertDesk>,
     /// Unbound; `None` if the system refuses one, then nothing is acknowledged.
     notifier: Option<UnixDatagram>,
+    relay: Relay,
     lines: LineBudget,
     reject_lines: RejectLines,
 }
@@ -29,12 +32,12 @@ pub(super) struct Effects {
 struct RejectLines([Option<(u64, u64)>; Reject::ALL.len()]);
 
 impl Effects {
-    pub(super) fn new(cert_desk: Box<dyn CertDesk>) -> Self {
+    pub(super) fn new(cert_desk: Box<dyn CertDesk>, relay: Relay) -> Self {
         let notifier = UnixDatagram::unbound()
             .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
             .ok();
         let lines = LineBudget::new(CHANGE_LINES_BURST, CHANGE_LINES_PER_S);
-        Self { cert_desk, notifier, lines, reject_lines: RejectLines::default() }
+        Self { cert_desk, notifier, relay, lines, reject_lines: RejectLines::default() }
     }
 
     /// What must be so before the table with this change is published.
@@ -67,8 +70,19 @@ impl Effects {
                     tracing::info!(%key, address, why = why.as_str(), "node removed");
                 }
             }
+            Effect::Forward { datagram } => self.relay.pass_on(datagram, counters),
             Effect::Notify { path, text } => self.notify(&path, &text, counters),
         }
+    }
+
+    /// Sends what other routers had no room for.
+    pub(super) fn flush(&mut self, counters: &SubscriptionCounters) {
+        self.relay.flush(counters);
+    }
+
+    /// Whether [`Effects::flush`] has something to do.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.relay.is_waiting()
     }
 
     /// A refused datagram: perhaps a line, always without its contents.

@@ -29,6 +29,10 @@ pub const CHANGE_LINES_BURST: u32 = 100;
 pub const CHANGE_LINES_PER_S: u32 = 20;
 /// A reason for rejects is logged at most this often, in milliseconds.
 pub const REJECT_LINE_EVERY_MS: u64 = 60_000;
+/// Datagrams that wait for room at one other router, 4 MiB at most.
+pub const RELAY_QUEUE_MAX: usize = 1024;
+/// How soon such a router is tried again, in milliseconds.
+pub const RELAY_RETRY_MS: u64 = 20;
 /// Nodes copied into one view; the view says how many there are.
 pub const VIEW_NODES_MAX: usize = 200_000;
 /// How long a view is waited for, in milliseconds.

@@ -33,6 +33,7 @@ fn config(binds: &[&str]) -> SubscriberConfig {
     SubscriberConfig {
         binds: binds.iter().map(|bind| bind.parse().expect("an address")).collect(),
         multicast_interfaces: Vec::new(),
+        resubscribe: Vec::new(),
         sign_dir: None,
         owner_dirs: Vec::new(),
         registry: RegistryConfig::default(),

@@ -16,7 +16,7 @@ use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
 use super::key_directories::KeyDirectories;
 use super::key_watch::KeyWatch;
-use super::limits::{POLL_MS_MAX, PUBLISH_DELAY_MAX};
+use super::limits::{POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_RETRY_MS};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
 
@@ -89,6 +89,7 @@ impl Shell {
         if self.registry.publish().is_some() {
             bump(&self.counters.publishes);
         }
+        self.effects.flush(&self.counters);
         for effect in effects {
             self.effects.carry_out(effect, now.mono_ms, &self.counters);
         }
@@ -157,7 +158,8 @@ impl Shell {
         let now_ms = self.now().mono_ms;
         let lease = self.registry.poll_timeout();
         let keys = self.key_watch.as_ref().map(|watch| watch.due_ms(now_ms));
-        let due_ms = lease.into_iter().chain(keys).min().unwrap_or(u64::MAX);
+        let relay = self.effects.is_waiting().then(|| now_ms + RELAY_RETRY_MS);
+        let due_ms = lease.into_iter().chain(keys).chain(relay).min().unwrap_or(u64::MAX);
         let wait_ms = due_ms.saturating_sub(now_ms).min(POLL_MS_MAX);
         PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::ZERO)
     }

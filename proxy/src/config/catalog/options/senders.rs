@@ -18,6 +18,21 @@ pub const SENDERS: &[OptFacts] = &[
         example: r#"["127.0.0.1"]"#,
     },
     OptFacts {
+        opt: Opt::Resubscribe,
+        name: "resubscribe",
+        shape: Shape::Many,
+        section: Section::Subscriptions,
+        value: "IP:PORT|/PATH",
+        default: "none",
+        allowed: "the subscription socket of another router: an IP:PORT or a /PATH; with sign-check; \
+             at most 16",
+        about: "Pass on to this router every subscription whose signature proved good and that \
+             counted, for coming and leaving, byte for byte. It needs the same public keys, and \
+             must reach the same addresses.",
+        cost: "A copy per datagram and router. Up to 1024 datagrams wait for one that is behind.",
+        example: r#"["10.0.0.8:7171"]"#,
+    },
+    OptFacts {
         opt: Opt::UseCredentials,
         name: "use-credentials",
         shape: Shape::Switch,
