@@ -7,7 +7,7 @@
 use benches::ThreadCpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http1_wire::{
-    ExpectRule, FieldSlots, ForwardFacts, Parsed, RequestHead, UpgradeRule, parse_request,
+    Claims, ExpectRule, FieldSlots, ForwardFacts, Parsed, RequestHead, UpgradeRule, parse_request,
     write_request_head,
 };
 use route_table::{HostBuf, canonical_host};
@@ -36,11 +36,17 @@ fn rewrite(head: &RequestHead<'_, '_>, out: &mut Vec<u8>) {
     let mut buf = HostBuf::new();
     let host = canonical_host(head.host, &mut buf).expect("a legal host");
     let facts = ForwardFacts {
-        client_ip: "203.0.113.7",
-        proto: "https",
+        claims: Claims {
+            prior: b"",
+            peer_ip: "203.0.113.7",
+            proto: "https",
+            host: host.host_port(),
+            port: "443",
+        },
         host: host.host_port(),
-        port: "443",
         client_cert: "",
+        via: "suzerain-0123456789ab",
+        request_id: b"",
         body: head.framing,
         upstream_keep_alive: true,
         expect: ExpectRule::Answer,

@@ -8,6 +8,7 @@
 pub mod catalog;
 mod draft;
 mod file;
+mod headers;
 mod key_table;
 pub mod limits;
 pub mod problem;
@@ -37,6 +38,7 @@ pub use reference::render as reference;
 pub use senders::Senders;
 pub use warning::Warning;
 
+use crate::http::request_id::RequestIds;
 use crate::policy::Policy;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::client_cert::PemExport;
@@ -51,6 +53,12 @@ pub struct Settings {
     pub https: Vec<ListenAddr>,
     /// Who must begin every connection with a PROXY preface.
     pub proxy_protocol: Vec<ProxySource>,
+    /// Proxies that may tell of clients.
+    pub trusted_proxy: Vec<ProxySource>,
+    /// Our name in `Via`.
+    pub via: Via,
+    /// Whether requests are named.
+    pub request_ids: RequestIds,
     /// Subscription sockets: UDP, or unix datagram.
     pub subscribe: Vec<ListenAddr>,
     /// How subscriptions prove themselves; `None` takes unsigned ones.
@@ -115,6 +123,18 @@ pub enum ProxySource {
     Net(IpNet),
     /// Whoever connects to a unix socket of the router.
     Unix,
+}
+
+/// The name of this router in `Via`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Via {
+    /// One that no other process has.
+    #[default]
+    PerProcess,
+    /// The operator's.
+    Named(String),
+    /// None: requests that go in circles are not known.
+    Off,
 }
 
 /// A node the operator wrote down.
@@ -205,6 +225,9 @@ impl Default for Settings {
             http: Vec::new(),
             https: Vec::new(),
             proxy_protocol: Vec::new(),
+            trusted_proxy: Vec::new(),
+            via: Via::default(),
+            request_ids: RequestIds::default(),
             subscribe: Vec::new(),
             sign_check: None,
             senders: Senders::default(),

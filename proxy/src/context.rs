@@ -21,9 +21,9 @@ use rustls::ServerConfig;
 
 use crate::{
     config::Timeouts,
-    http::rtsp::pairs::Pairs,
+    http::{request_id::RequestIds, rtsp::pairs::Pairs},
     policy::{Policies, streams::Switch},
-    preface::NamedSources,
+    sources::NamedSources,
     tls::{
         cert_store::{CertId, CertStore},
         client_cert::{ClientCert, PemExport},
@@ -38,6 +38,8 @@ pub struct Shared {
     pub policies: Policies,
     /// Who must begin a connection with a PROXY preface.
     pub named: NamedSources,
+    /// Who is believed, and what requests are called.
+    pub headers: HeaderRules,
     /// Whether parent-domain keys are looked up.
     pub dotsplit: Dotsplit,
     /// Key that serves hosts without one.
@@ -58,6 +60,16 @@ pub struct Shared {
     pub certs: CertStore,
     /// Whether uwsgi nodes get client certificates as PEM too.
     pub pem_export: PemExport,
+}
+
+/// What holds for the fields of all requests, whatever their key.
+pub struct HeaderRules {
+    /// Proxies that may tell of clients.
+    pub trusted: NamedSources,
+    /// Our name in `Via`; empty: we do not show.
+    pub via: String,
+    /// Whether requests are named.
+    pub request_ids: RequestIds,
 }
 
 /// One worker's state. Nothing in it is shared with another worker but the table.
@@ -101,6 +113,15 @@ impl Scheme {
     }
 }
 
+/// Whether what a connection says about other clients is believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trust {
+    /// A client: it speaks for itself alone.
+    Client,
+    /// A proxy the operator named.
+    Proxy,
+}
+
 /// What a listening socket is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
@@ -123,6 +144,8 @@ pub struct ConnFacts {
     pub client_port: u16,
     /// Plain or TLS.
     pub scheme: Scheme,
+    /// Whether it may speak for others.
+    pub trust: Trust,
     /// Port of the listener as text; empty for a unix socket.
     pub local_port: String,
     /// The name the client asked a certificate for.
@@ -154,6 +177,7 @@ impl ConnFacts {
             ip: peer.map(|peer| peer.ip().to_canonical()),
             client_port,
             scheme: role.scheme,
+            trust: Trust::Client,
             local_port: role.port.map(|port| port.to_string()).unwrap_or_default(),
             sni: None,
             cert: None,

@@ -16,6 +16,7 @@ pub mod preface;
 mod reject_table;
 pub mod serve;
 pub mod shutdown;
+pub mod sources;
 pub mod startup;
 pub mod stats;
 pub mod tls;

@@ -5,6 +5,7 @@
 //! keeps them in a struct of its own, in a file below here, and adds one field to [`Policy`]; its
 //! options are declared in the catalogue with `Scope::Key` and set in `config::key_table`.
 
+mod headers;
 pub mod resilience;
 pub mod streams;
 
@@ -15,6 +16,8 @@ use route_table::RouteKey;
 use crate::config::Timeouts;
 use resilience::Resilience;
 use streams::Streams;
+
+pub use headers::{HeaderPolicy, HttpVar, HttpsRedirect, ServerName, hsts};
 
 /// The rules for the requests of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Policy {
     pub resilience: Resilience,
     /// What passes through unframed.
     pub streams: Streams,
+    /// Fields and vars.
+    pub headers: HeaderPolicy,
 }
 
 /// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.

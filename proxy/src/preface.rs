@@ -7,45 +7,11 @@
 use std::net::SocketAddr;
 
 use http1_wire::{Parsed, PrefaceEnds, PrefaceError, limits::PREFACE_V2_BYTES_MAX, parse_preface};
-use ipnet::IpNet;
 use router_core::{
     buffer::{self, Use},
     io::ReadHalf,
     metrics::Counter,
 };
-
-use crate::config::ProxySource;
-
-/// The sources whose connections begin with a preface.
-#[derive(Clone, Debug, Default)]
-pub struct NamedSources {
-    nets: Vec<IpNet>,
-    has_unix: bool,
-}
-
-impl NamedSources {
-    /// The sources as configured.
-    #[must_use]
-    pub fn new(sources: &[ProxySource]) -> Self {
-        let nets = sources.iter().filter_map(|source| match source {
-            ProxySource::Net(net) => Some(*net),
-            ProxySource::Unix => None,
-        });
-        Self { nets: nets.collect(), has_unix: sources.contains(&ProxySource::Unix) }
-    }
-
-    /// Whether a connection from `peer` must begin with a preface; no peer is a unix socket.
-    #[must_use]
-    pub fn contains(&self, peer: Option<SocketAddr>) -> bool {
-        match peer {
-            Some(peer) => {
-                let ip = peer.ip().to_canonical();
-                self.nets.iter().any(|net| net.contains(&ip))
-            }
-            None => self.has_unix,
-        }
-    }
-}
 
 /// What a preface said, and what came with it.
 #[derive(Debug)]
@@ -136,22 +102,5 @@ mod tests {
             let row = COUNTERS.iter().find(|(known, ..)| *known == counter).unwrap();
             assert_eq!(row.2, Some(error.label()));
         }
-    }
-
-    #[test]
-    fn only_the_sources_that_were_named_are_believed() {
-        let net = |text: &str| ProxySource::Net(text.parse().unwrap());
-        let peer = |text: &str| Some(text.parse().unwrap());
-        let tcp = NamedSources::new(&[net("10.0.0.0/8"), net("2001:db8::1/128")]);
-        for inside in ["10.0.0.1:1", "10.255.255.255:2", "[2001:db8::1]:3", "[::ffff:10.1.1.1]:4"] {
-            assert!(tcp.contains(peer(inside)), "{inside}");
-        }
-        for outside in ["11.0.0.0:1", "127.0.0.1:1", "[2001:db8::2]:1", "[::1]:1"] {
-            assert!(!tcp.contains(peer(outside)), "{outside}");
-        }
-        assert!(!tcp.contains(None));
-        let unix = NamedSources::new(&[ProxySource::Unix]);
-        assert!(unix.contains(None) && !unix.contains(peer("127.0.0.1:1")));
-        assert!(!NamedSources::default().contains(None));
     }
 }

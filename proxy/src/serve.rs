@@ -15,7 +15,7 @@ use rustls::HandshakeKind;
 
 use crate::{
     client::{ClientReader, ClientWriter},
-    context::{ConnFacts, Context, Role, Scheme},
+    context::{ConnFacts, Context, Role, Scheme, Trust},
     http::session::Session,
     preface::{self, Received},
     tls::{
@@ -54,7 +54,10 @@ impl Service for HttpService {
                 None => return,
             }
         }
-        let conn = ConnFacts::new(accepted.peer, role);
+        let mut conn = ConnFacts::new(accepted.peer, role);
+        if self.ctx.shared.headers.trusted.contains(accepted.peer) {
+            conn.trust = Trust::Proxy;
+        }
         let Ok(_slot) = client_slot(&self.ctx, &conn) else {
             self.ctx.shard.count(Counter::ClientConnectionsRefused);
             return;
@@ -95,8 +98,11 @@ impl Service for HttpService {
 /// The client has all connections it may have.
 struct ClientFull;
 
-/// Counts a connection of a client, if those are bounded.
+/// Counts a connection of a client, if those are bounded. A trusted proxy brings many clients.
 fn client_slot(ctx: &Context, conn: &ConnFacts) -> Result<Option<ClientSlot>, ClientFull> {
+    if conn.trust == Trust::Proxy {
+        return Ok(None);
+    }
     let (Some(all), Some(ip)) = (&ctx.shared.client_connections, conn.ip) else { return Ok(None) };
     all.enter(ClientId::of(ip)).map(Some).ok_or(ClientFull)
 }

@@ -31,12 +31,12 @@ use subscribe::{RegistryConfig, UpstreamPolicy};
 
 use crate::{
     Ready,
-    config::Settings,
-    context::{Context, Role, Scheme, Shared},
-    http::rejects,
+    config::{Settings, Via},
+    context::{Context, HeaderRules, Role, Scheme, Shared},
+    http::{rejects, request_id::RequestId},
     policy::{Policies, streams::rtsp_anywhere},
-    preface::NamedSources,
     serve::HttpService,
+    sources::NamedSources,
     stats::RouterState,
     tls::{
         cert_desk::CertDesk,
@@ -133,6 +133,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         client_rates: limiting::client_rates(settings),
         client_connections: limiting::client_connections(settings),
         named: NamedSources::new(&settings.proxy_protocol),
+        headers: header_rules(settings),
         dotsplit: settings.dotsplit,
         fallback_key: settings.fallback_key.clone(),
         rtsp: rtsp_anywhere(settings),
@@ -289,6 +290,25 @@ impl Fleet<'_> {
         Ok(workers)
     }
 }
+
+fn header_rules(settings: &Settings) -> HeaderRules {
+    HeaderRules {
+        trusted: NamedSources::new(&settings.trusted_proxy),
+        via: match &settings.via {
+            Via::PerProcess => {
+                let hex = RequestId::random().map(RequestId::hex).unwrap_or_default();
+                let digits = hex.iter().take(VIA_DIGITS).map(|digit| char::from(*digit));
+                format!("suzerain-{}", digits.collect::<String>())
+            }
+            Via::Named(name) => name.clone(),
+            Via::Off => String::new(),
+        },
+        request_ids: settings.request_ids,
+    }
+}
+
+/// Digits that tell the processes of many machines apart.
+const VIA_DIGITS: usize = 12;
 
 fn bind_admin(settings: &Settings) -> Result<Option<AdminServer>, AdminError> {
     let Some(listen) = settings.admin.clone() else { return Ok(None) };

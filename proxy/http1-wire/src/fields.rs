@@ -144,6 +144,7 @@ impl RequestField {
             (14, b'h') => (b"http2-settings", Self::Withheld),
             (5, b'p') => (b"proxy", Self::Withheld),
             (9, b'f') => (b"forwarded", Self::Withheld),
+            (3, b'v') => (b"via", Self::Withheld),
             (9, b'x') => (b"x-real-ip", Self::Withheld),
             (11, b'c') => (b"client-cert", Self::Withheld),
             (17, b'c') => (b"client-cert-chain", Self::Withheld),

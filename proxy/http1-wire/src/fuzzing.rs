@@ -13,11 +13,11 @@ use self::naive::{Naive, is_dots, naive_chunked, naive_path, naive_unescape};
 pub use self::rtsp::rtsp_request;
 use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, HOST_BYTES_MAX, PREFACE_V2_BYTES_MAX};
 use crate::{
-    CHUNK_END, ChunkScanner, ChunkState, ExpectRule, FieldSlots, Fields, ForwardFacts, HeadEnd,
-    LAST_CHUNK, Parsed, Preface, PrefaceEnds, ReplyBody, ReplyFacts, RequestFraming, RequestHead,
-    ResponseFraming, ResponseHead, ResponseTo, Upgrade, UpgradeRule, Version, decode_path,
-    head_end, parse_preface, parse_request, parse_response, write_chunk_size_line,
-    write_request_head, write_response_head,
+    CHUNK_END, ChunkScanner, ChunkState, Claims, ExpectRule, FieldSlots, Fields, ForwardFacts,
+    HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody, ReplyFacts,
+    RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade, UpgradeRule,
+    Version, decode_path, head_end, parse_preface, parse_request, parse_response,
+    write_chunk_size_line, write_request_head, write_response_head,
 };
 
 /// A request head means the same however it is cut, and what is forwarded reads as it was meant.
@@ -40,18 +40,24 @@ pub fn request(bytes: &[u8]) {
     check_framing_fields(head.fields);
     let bodies = [head.framing, RequestFraming::None, RequestFraming::Chunked];
     for body in bodies {
-        let dropping = (ExpectRule::Answer, UpgradeRule::Drop, false);
-        let passing = (ExpectRule::Forward, UpgradeRule::WebSocket, true);
-        for (expect, upgrade, upstream_keep_alive) in [dropping, passing] {
+        let dropping = (ExpectRule::Answer, UpgradeRule::Drop, false, b"".as_slice());
+        let passing = (ExpectRule::Forward, UpgradeRule::WebSocket, true, b"7".as_slice());
+        for (expect, upgrade, upstream_keep_alive, request_id) in [dropping, passing] {
             let host = std::str::from_utf8(head.host).expect("a host is ASCII");
             check_forwarded(
                 &head,
                 &ForwardFacts {
-                    client_ip: "192.0.2.1",
-                    proto: "https",
+                    claims: Claims {
+                        prior: b"2001:db8::1, x",
+                        peer_ip: "192.0.2.1",
+                        proto: "https",
+                        host: "public.example",
+                        port: "443",
+                    },
                     host: if host.is_empty() { "fallback.example" } else { host },
-                    port: "443",
                     client_cert: "",
+                    via: "us",
+                    request_id,
                     body,
                     upstream_keep_alive,
                     expect,
@@ -86,7 +92,11 @@ fn check_forwarded(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>) {
     assert_eq!(next.target.authority(), None);
     assert_eq!(next.host, facts.host.as_bytes());
     assert_eq!(next.framing, facts.body);
-    assert!(next.forwarded_fields().eq(head.forwarded_fields()), "fields travel unchanged");
+    let is_ours =
+        |name: &str| !facts.request_id.is_empty() && name.eq_ignore_ascii_case("x-request-id");
+    let sent = next.forwarded_fields().filter(|(name, _)| !is_ours(name));
+    let received = head.forwarded_fields().filter(|(name, _)| !is_ours(name));
+    assert!(sent.eq(received), "fields travel unchanged");
     let websocket = head.upgrade == Some(Upgrade::WebSocket);
     let tunnels = websocket && facts.upgrade == UpgradeRule::WebSocket;
     assert_eq!(next.keep_alive, facts.upstream_keep_alive || tunnels);
@@ -98,10 +108,12 @@ fn check_forwarded(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>) {
     let count = |name: &str| {
         next.fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count()
     };
-    for claim in ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"] {
+    for claim in
+        ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "via"]
+    {
         assert_eq!(count(claim), 1, "{claim} is ours alone to state");
     }
-    for withheld in ["te", "trailer", "keep-alive", "proxy", "proxy-connection", "forwarded"] {
+    for withheld in ["te", "trailer", "keep-alive", "proxy", "proxy-connection"] {
         assert_eq!(count(withheld), 0, "{withheld} ends here");
     }
     let framed = usize::from(facts.body != RequestFraming::None);
@@ -128,14 +140,15 @@ pub fn response(bytes: &[u8]) {
         for client_version in [Version::Http10, Version::Http11] {
             for keep_alive in [false, true] {
                 let body = ReplyBody::relayed(head.framing, client_version);
-                check_reply(&head, request, &ReplyFacts { client_version, body, keep_alive });
+                let facts = ReplyFacts { client_version, body, keep_alive, edit: NO_EDIT };
+                check_reply(&head, request, &facts);
             }
         }
     }
 }
 
 /// The forwarded reply reads as what the upstream said, framed as the facts want it.
-fn check_reply(head: &ResponseHead<'_, '_>, request: ResponseTo, facts: &ReplyFacts) {
+fn check_reply(head: &ResponseHead<'_, '_>, request: ResponseTo, facts: &ReplyFacts<'_>) {
     let mut out = Vec::new();
     write_response_head(head, facts, &mut out);
     if head.fields.len() + FIELDS_ADDED > FIELDS_MAX || out.len() > HEAD_BYTES_MAX {
@@ -347,4 +360,4 @@ pub fn path(bytes: &[u8]) {
 /// Cuts tried per head.
 const CUTS_MAX: usize = 128;
 /// More fields than rewriting adds.
-const FIELDS_ADDED: usize = 9;
+const FIELDS_ADDED: usize = 12;

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod chunked;
+mod claims;
 mod connection;
 mod decimal;
 mod error;
@@ -34,10 +35,12 @@ mod rewrite;
 mod rtsp;
 mod target;
 mod upgrade;
+mod via;
 
 pub use chunked::{
     CHUNK_END, ChunkError, ChunkScanner, ChunkState, ChunkStep, LAST_CHUNK, write_chunk_size_line,
 };
+pub use claims::{Claims, forwarded_ip};
 pub use connection::ConnectionError;
 pub use error::{REJECTS, RefusedIn, RejectRow};
 pub use fields::{FieldSlots, Fields, is_forwardable};
@@ -47,14 +50,15 @@ pub use preface::{Preface, PrefaceEnds, PrefaceError, parse_preface};
 pub use request::{Method, RequestError, RequestHead, parse_request};
 pub use response::{ResponseError, ResponseHead, ResponseTo, parse_response};
 pub use rewrite::{
-    ExpectRule, ForwardFacts, ReplyBody, ReplyFacts, UpgradeRule, write_request_head,
-    write_response_head,
+    ExpectRule, ForwardFacts, NO_EDIT, ReplyBody, ReplyEdit, ReplyFacts, UpgradeRule,
+    write_request_head, write_response_head,
 };
 pub use rtsp::{
     RtspError, RtspHead, RtspSlots, RtspStart, RtspTarget, parse_rtsp, rtsp_cseq, rtsp_start,
 };
 pub use target::{Target, TargetError, TargetForm, decode_path};
 pub use upgrade::Upgrade;
+pub use via::{via_count, write_via};
 
 /// The versions of HTTP this codec speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -95,7 +95,8 @@ impl<'s, 'b> RequestHead<'s, 'b> {
     /// Left out: the hop-by-hop fields and those `Connection` nominates; names with `_`; `Proxy`;
     /// `Proxy-Authorization` (addressed to a proxy, not to a tenant's application);
     /// `X-Forwarded-*`, `Forwarded` and `X-Real-IP`, which only we may state; `Trailer` and `TE`,
-    /// as trailers are dropped; Host, Expect and the framing fields, which the caller writes anew.
+    /// as trailers are dropped; Host, `Via`, Expect and the framing fields, which the caller writes
+    /// anew.
     pub fn forwarded_fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'s, 'b> {
         self.dropped.kept(self.fields)
     }

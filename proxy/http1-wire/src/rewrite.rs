@@ -4,10 +4,12 @@
 //! connected the message is written anew from what was parsed, never copied from the sender.
 //! Nothing is allocated but growth of `out`, which the caller reuses.
 
+use crate::claims::Claims;
 use crate::framing::{RequestFraming, ResponseFraming};
 use crate::request::RequestHead;
 use crate::response::ResponseHead;
 use crate::upgrade::Upgrade;
+use crate::via::write_via;
 use crate::{Version, decimal};
 
 /// Whether the upstream sees the client's `Expect: 100-continue`.
@@ -33,16 +35,16 @@ pub enum UpgradeRule {
 /// What we know about a request and the upstream does not. None of the texts may hold CR or LF.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardFacts<'a> {
-    /// Address of the client, without port: `X-Forwarded-For`.
-    pub client_ip: &'a str,
-    /// `http` or `https`: `X-Forwarded-Proto`.
-    pub proto: &'a str,
-    /// Canonical `host[:port]`: `Host` and `X-Forwarded-Host`. Empty = HTTP/1.0 without one.
+    /// What is stated about the client: `X-Forwarded-*` and `Forwarded`.
+    pub claims: Claims<'a>,
+    /// Canonical `host[:port]`: `Host`. Empty = HTTP/1.0 without one.
     pub host: &'a str,
-    /// Port the client connected to: `X-Forwarded-Port`.
-    pub port: &'a str,
     /// Whole field lines, each with its CRLF, about the client's certificate; empty without one.
     pub client_cert: &'a str,
+    /// Our name in `Via`; empty: the client's alone travels on.
+    pub via: &'a str,
+    /// `X-Request-ID`, in place of the client's; empty: the client's travels on.
+    pub request_id: &'a [u8],
     /// How the body goes on; usually the framing it came with.
     pub body: RequestFraming,
     /// Whether the upstream's connection is kept for another exchange.
@@ -55,7 +57,10 @@ pub struct ForwardFacts<'a> {
 
 /// Appends the head of `head` for an HTTP upstream: always HTTP/1.1, in origin-form.
 pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, out: &mut Vec<u8>) {
-    out.reserve(head.head_bytes + 2 * facts.host.len() + facts.client_ip.len() + OVERHEAD_BYTES);
+    let claims = &facts.claims;
+    let stated = 2 * (claims.prior.len() + claims.peer_ip.len() + claims.host.len());
+    let added = stated + facts.host.len() + facts.via.len() + facts.request_id.len();
+    out.reserve(head.head_bytes + added + OVERHEAD_BYTES);
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     head.target.write_origin_form(out);
@@ -63,18 +68,24 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
     out.extend_from_slice(facts.host.as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in head.forwarded_fields() {
+        if !facts.request_id.is_empty() && name.eq_ignore_ascii_case(REQUEST_ID) {
+            continue;
+        }
         write_field(name, value, out);
     }
-    out.extend_from_slice(b"X-Forwarded-For: ");
-    out.extend_from_slice(facts.client_ip.as_bytes());
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
-    out.extend_from_slice(facts.proto.as_bytes());
-    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
-    out.extend_from_slice(facts.host.as_bytes());
-    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
-    out.extend_from_slice(facts.port.as_bytes());
-    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(facts.client_cert.as_bytes());
+    write_claims(claims, out);
+    let before = out.len();
+    out.extend_from_slice(b"Via: ");
+    let empty = out.len();
+    write_via(head, facts.via, out);
+    match out.len() == empty {
+        true => out.truncate(before),
+        false => out.extend_from_slice(b"\r\n"),
+    }
+    if !facts.request_id.is_empty() {
+        write_field(REQUEST_ID, facts.request_id, out);
+    }
     match facts.body {
         RequestFraming::None => {}
         RequestFraming::Length(length) => write_length(length, out),
@@ -90,6 +101,21 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
         _ if facts.upstream_keep_alive => out.extend_from_slice(b"\r\n"),
         _ => out.extend_from_slice(b"Connection: close\r\n\r\n"),
     }
+}
+
+#[inline]
+fn write_claims(claims: &Claims<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"X-Forwarded-For: ");
+    claims.write_for(out);
+    out.extend_from_slice(b"\r\nX-Forwarded-Proto: ");
+    out.extend_from_slice(claims.proto.as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Host: ");
+    out.extend_from_slice(claims.host.as_bytes());
+    out.extend_from_slice(b"\r\nX-Forwarded-Port: ");
+    out.extend_from_slice(claims.port.as_bytes());
+    out.extend_from_slice(b"\r\nForwarded: ");
+    claims.write_forwarded(out);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// How the body of a reply goes to the client.
@@ -119,22 +145,44 @@ impl ReplyBody {
     }
 }
 
+/// What is changed in the fields of a final response.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyEdit<'a> {
+    /// Names of fields that do not travel on, in any case.
+    pub dropped: &'a [&'a str],
+    /// Fields of our own.
+    pub added: &'a [(&'a str, &'a [u8])],
+}
+
+/// Every field travels on, and none is added.
+pub const NO_EDIT: ReplyEdit<'static> = ReplyEdit { dropped: &[], added: &[] };
+
+impl ReplyEdit<'_> {
+    /// Whether a field of the upstream travels on.
+    #[inline]
+    pub fn keeps(&self, name: &str) -> bool {
+        !self.dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case(name))
+    }
+}
+
 /// What decides the reply's hop-by-hop fields.
 #[derive(Clone, Copy, Debug)]
-pub struct ReplyFacts {
+pub struct ReplyFacts<'a> {
     /// Version of the request being answered.
     pub client_version: Version,
     /// How the body goes on.
     pub body: ReplyBody,
     /// Whether the client's connection is kept. Ignored with `UntilClose`, which ends it.
     pub keep_alive: bool,
+    /// What is changed in the fields. Ignored in an interim response.
+    pub edit: ReplyEdit<'a>,
 }
 
 /// Appends the head of `head` for the client: always HTTP/1.1, as RFC 9110 6.2 wants of a server
 /// also towards HTTP/1.0 clients.
 ///
 /// An interim head carries no framing and no `Connection`, except that a 101 names its protocol.
-pub fn write_response_head(head: &ResponseHead<'_, '_>, facts: &ReplyFacts, out: &mut Vec<u8>) {
+pub fn write_response_head(head: &ResponseHead<'_, '_>, facts: &ReplyFacts<'_>, out: &mut Vec<u8>) {
     debug_assert!(
         facts.body != ReplyBody::Chunked || facts.client_version == Version::Http11,
         "HTTP/1.0 knows no chunks"
@@ -145,7 +193,11 @@ pub fn write_response_head(head: &ResponseHead<'_, '_>, facts: &ReplyFacts, out:
     out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
     out.extend_from_slice(head.reason);
     out.extend_from_slice(b"\r\n");
-    for (name, value) in head.forwarded_fields() {
+    let edit = if head.is_interim() { &NO_EDIT } else { &facts.edit };
+    for (name, value) in head.forwarded_fields().filter(|(name, _)| edit.keeps(name)) {
+        write_field(name, value, out);
+    }
+    for (name, value) in edit.added {
         write_field(name, value, out);
     }
     if head.is_interim() {
@@ -185,9 +237,11 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The field that names one request across all that serve it.
+const REQUEST_ID: &str = "X-Request-ID";
 const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 /// More than the fixed texts above take together, so that one reservation is enough.
-const OVERHEAD_BYTES: usize = 256;
+const OVERHEAD_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests;

@@ -99,6 +99,8 @@ pub struct AccessRecord<'a> {
     pub termination: Termination,
     /// Whether the upstream connection came out of the pool.
     pub reused_upstream: bool,
+    /// The name of the request; empty if it has none.
+    pub request_id: &'a [u8],
 }
 
 /// The log as the composition root holds it: makes sinks, shows what the writer lost.

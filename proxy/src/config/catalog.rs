@@ -59,6 +59,16 @@ pub enum Opt {
     Rtsp,
     BodyRateMin,
     HeadsMax,
+    TrustedProxy,
+    Via,
+    RequestId,
+    HttpsRedirect,
+    Hsts,
+    HttpVar,
+    ServerNameAsHttpHost,
+    HttpModifier1,
+    HttpModifier2,
+    ExpectBytesMax,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,
@@ -91,6 +101,8 @@ pub enum Section {
     Subscriptions,
     /// HTTPS.
     Certificates,
+    /// Fields and vars.
+    Headers,
     /// Seeing what it does.
     Operation,
     /// Bounds and resources.
@@ -105,10 +117,11 @@ pub enum Section {
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
+        Self::Headers,
         Self::Operation,
         Self::Resources,
         Self::Resilience,
@@ -123,6 +136,7 @@ impl Section {
             Self::Routing => "Listening and routing",
             Self::Subscriptions => "Subscriptions",
             Self::Certificates => "Certificates",
+            Self::Headers => "Headers",
             Self::Operation => "Seeing what it does",
             Self::Resources => "Resources",
             Self::Resilience => "When nodes fail or too much comes",

@@ -14,6 +14,7 @@ use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
 use super::{Given, Settings, limits, resilience, values};
+use crate::http::request_id::RequestIds;
 use crate::tls::client_cert::PemExport;
 
 /// Turns what was given into settings; what is wrong is added to `problems`.
@@ -58,6 +59,12 @@ impl Draft {
             Opt::Http => settings.http.push(values::listener(text)?),
             Opt::Https => settings.https.push(values::listener(text)?),
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
+            Opt::TrustedProxy => settings.trusted_proxy.push(values::proxy_source(text)?),
+            Opt::Via => settings.via = values::via(text)?,
+            Opt::RequestId => {
+                let on = values::switch(text)?;
+                settings.request_ids = if on { RequestIds::On } else { RequestIds::Off };
+            }
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
             Opt::MulticastInterface

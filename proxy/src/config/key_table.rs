@@ -9,7 +9,7 @@ use route_table::RouteKey;
 use super::catalog::{Opt, Section, Shape};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, limits, resilience, streams, values};
+use super::{Given, headers, limits, resilience, streams, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -83,13 +83,20 @@ pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
         _ if opt.facts().section == Section::Streams => {
             streams::set(&mut policy.streams, opt, text)?;
         }
+        _ if opt.facts().section == Section::Headers => {
+            headers::set(&mut policy.headers, opt, text)?;
+        }
         _ => *timeout(policy, opt) = values::duration(text, TIMEOUT.0, TIMEOUT.1)?,
     }
     Ok(())
 }
 
 /// Empties a list.
-fn clear(_policy: &mut Policy, _opt: Opt) {}
+fn clear(policy: &mut Policy, opt: Opt) {
+    if opt == Opt::HttpVar {
+        policy.headers.http_vars.clear();
+    }
+}
 
 fn timeout(policy: &mut Policy, opt: Opt) -> &mut Duration {
     let timeouts = &mut policy.timeouts;

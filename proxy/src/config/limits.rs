@@ -16,6 +16,8 @@ pub const ROUTES_MAX: usize = 100_000;
 pub const KEY_TABLES_MAX: usize = 100_000;
 /// Most entries of `cert-root`, `upstream-allow` or `proxy-protocol`.
 pub const LIST_MAX: usize = 1024;
+/// Longest name in `Via`.
+pub const VIA_BYTES_MAX: usize = 64;
 /// Shortest timeout that can be meant.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Longest timeout that can be meant.

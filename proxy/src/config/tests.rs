@@ -88,7 +88,7 @@ fn the_examples_of_the_catalogue_load() {
     let text =
         text.replace("/etc/", &format!("{root}/etc/")).replace("/var/", &format!("{root}/var/"));
     let settings = Written::new(&text).load(&[]).expect("a right file");
-    assert_eq!(settings.policy, Policy::default());
+    assert_eq!(settings.policy.timeouts, Timeouts::default());
     assert_eq!(settings.limits, ClientLimits::default());
     assert_eq!(settings.tolerance, Settings::default().tolerance);
     assert_eq!(settings.sign_tolerance, Settings::default().sign_tolerance);
@@ -227,6 +227,16 @@ fn values_out_of_bounds_are_told_with_what_is_allowed() {
             "--proxy-protocol \"10.0.0.1/8\": bits are set beyond the prefix; did you mean 10.0.0.0/8?",
         ),
         (Opt::ProxyProtocol, "lb.test", "--proxy-protocol \"lb.test\": neither a network"),
+        (Opt::Via, "", "--via \"\": not 1 to 64 bytes long; allowed: off, or a name"),
+        (Opt::Via, "a b", "--via \"a b\": not made of letters"),
+        (Opt::HttpsRedirect, "on", "--https-redirect \"on\": \"on\" is no status of a redirect"),
+        (Opt::Hsts, "forever", "--hsts \"forever\": \"forever\" is not a duration"),
+        (
+            Opt::HttpVar,
+            "HTTP_HOST=x",
+            "--http-var \"HTTP_HOST=x\": HTTP_HOST is made from the request; allowed: NAME=VALUE",
+        ),
+        (Opt::HttpModifier1, "256", "--http-modifier1 \"256\": not a number from 0 to 255"),
         (Opt::Route, "a.b", "--route \"a.b\": there is no = between key and address"),
         (
             Opt::Route,
@@ -305,6 +315,10 @@ fn sha1_is_taken_with_a_warning() {
 #[test]
 fn believing_everybody_is_taken_with_a_warning() {
     let flags = |text| [(Opt::Http, "127.0.0.1:0"), (Opt::ProxyProtocol, text)];
+    let trusting = [(Opt::Http, "127.0.0.1:0"), (Opt::TrustedProxy, "0.0.0.0/0")];
+    let net = "0.0.0.0/0".parse().expect("a network");
+    let settings = load_strings(None, &trusting).expect("right settings");
+    assert!(settings.warnings().contains(&Warning::OpenTrustedProxy(net)));
     for text in ["0.0.0.0/0", "::/0"] {
         let settings = load_strings(None, &flags(text)).expect("right settings");
         let net = text.parse().expect("a network");
@@ -346,5 +360,5 @@ fn sections_of_the_reference_cover_every_option() {
     for facts in OPTIONS {
         assert!(page.contains(&format!("### `{}`", facts.key())), "{}", facts.name);
     }
-    assert_eq!(Section::ALL.len(), 8);
+    assert_eq!(Section::ALL.len(), 9);
 }

@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::cert_store::ClientAuth;
 
-use super::{ProxySource, SignCheck, StaticRoute, limits, units};
+use super::{ProxySource, SignCheck, StaticRoute, Via, limits, units};
 
 /// A listen address; the directory of a socket path must exist.
 pub fn listener(text: &str) -> Result<ListenAddr, String> {
@@ -68,6 +68,11 @@ pub fn number(text: &str, min: usize, max: usize) -> Result<usize, String> {
         return Err(format!("more than {max}"));
     }
     Ok(number)
+}
+
+/// A number of one byte.
+pub fn octet(text: &str) -> Result<u8, String> {
+    text.parse().map_err(|_| "not a number from 0 to 255".to_owned())
 }
 
 /// A size, or `none`.
@@ -184,6 +189,19 @@ pub fn key(text: &str) -> Result<RouteKey, String> {
 /// An algorithm by its name on the wire.
 pub fn algorithm(text: &str) -> Result<Algorithm, String> {
     text.parse().map_err(|_| "no such algorithm".to_owned())
+}
+
+/// `off`, or a name that can stand in a field.
+pub fn via(text: &str) -> Result<Via, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match text {
+        "off" => Ok(Via::Off),
+        _ if !(1..=limits::VIA_BYTES_MAX).contains(&text.len()) => {
+            Err(format!("not 1 to {} bytes long", limits::VIA_BYTES_MAX))
+        }
+        _ if !text.bytes().all(legal) => Err("not made of letters, digits, dots, - and _".into()),
+        _ => Ok(Via::Named(text.to_owned())),
+    }
 }
 
 /// `KEY=ADDR[,proto=http][,weight=N]`.

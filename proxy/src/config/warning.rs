@@ -19,6 +19,8 @@ pub enum Warning {
     OpenAdmin(ListenAddr),
     /// Anybody may claim to be anybody.
     OpenProxyProtocol(IpNet),
+    /// Anybody may tell of any client.
+    OpenTrustedProxy(IpNet),
     /// Every request will be answered with 404.
     NothingToRoute,
 }
@@ -41,6 +43,10 @@ impl fmt::Display for Warning {
                 f,
                 "proxy-protocol believes {net}: whoever connects can claim any client address"
             ),
+            Self::OpenTrustedProxy(net) => write!(
+                f,
+                "trusted-proxy believes {net}: whoever connects can claim any client address"
+            ),
             Self::NothingToRoute => f.write_str(
                 "neither subscribe nor route is set: every request will be answered with 404",
             ),
@@ -62,12 +68,18 @@ pub fn of(settings: &Settings) -> Vec<Warning> {
     if let Some(addr) = settings.admin.iter().find(|addr| !addr.is_local()) {
         warnings.push(Warning::OpenAdmin(addr.clone()));
     }
-    warnings.extend(settings.proxy_protocol.iter().filter_map(|source| match source {
-        ProxySource::Net(net) if net.prefix_len() == 0 => Some(Warning::OpenProxyProtocol(*net)),
-        _ => None,
-    }));
+    warnings.extend(everybody(&settings.proxy_protocol).map(Warning::OpenProxyProtocol));
+    warnings.extend(everybody(&settings.trusted_proxy).map(Warning::OpenTrustedProxy));
     if settings.subscribe.is_empty() && settings.route.is_empty() {
         warnings.push(Warning::NothingToRoute);
     }
     warnings
+}
+
+/// Networks that hold every address.
+fn everybody(sources: &[ProxySource]) -> impl Iterator<Item = IpNet> {
+    sources.iter().filter_map(|source| match source {
+        ProxySource::Net(net) if net.prefix_len() == 0 => Some(*net),
+        _ => None,
+    })
 }

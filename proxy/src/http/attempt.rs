@@ -65,7 +65,7 @@ impl Attempt<'_> {
         let pump = ResponsePump {
             upstream: &mut self.upstream.read,
             writer: self.writer,
-            timeouts: &self.policy.timeouts,
+            policy: self.policy,
             progressed: self.progressed,
         };
         pump.run(asked, request).await
@@ -106,7 +106,7 @@ impl Attempt<'_> {
             ResponsePump {
                 upstream: &mut self.upstream.read,
                 writer: self.writer,
-                timeouts: &self.policy.timeouts,
+                policy: self.policy,
                 progressed: self.progressed,
             }
             .run(asked, head)

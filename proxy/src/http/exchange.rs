@@ -24,7 +24,7 @@ use super::{
     held_body::HeldBody,
     in_flight::InFlight,
     inbound::Inbound,
-    judge::{Held, Judged, Plan, Refusal, Wish, judge},
+    judge::{Held, Judged, Plan, Refusal, Round, Wish, judge},
     rejects,
     response::{Asked, Finished, Progressed},
     rtsp::over_http,
@@ -34,6 +34,8 @@ use crate::{
     context::{ConnFacts, Context},
     policy::Policy,
 };
+
+pub use super::record::{Record, micros};
 
 /// The client's connection, lent to one exchange.
 pub struct Client<'a> {
@@ -45,43 +47,6 @@ pub struct Client<'a> {
     pub writer: &'a mut ClientWriter,
     /// What it sent and nobody consumed; the head of this exchange is held in it.
     pub inbound: &'a mut Inbound,
-}
-
-/// What the access log and the counters will say about an exchange.
-#[derive(Debug)]
-pub struct Record {
-    /// When its first byte came.
-    pub started: Instant,
-    /// Status sent to the client; zero if none was.
-    pub status: u16,
-    /// Bytes of head and body received.
-    pub bytes_in: u64,
-    /// Bytes sent to the client.
-    pub bytes_out: u64,
-    /// Microseconds the last connect took; zero for a pooled connection.
-    pub connect_us: u64,
-    /// The node tried last.
-    pub node: Option<Arc<Node>>,
-    /// Whether the connection to it came from the pool.
-    pub reused: bool,
-    /// The first cause of the end.
-    pub termination: Termination,
-}
-
-impl Record {
-    /// An exchange whose first byte came at `started`.
-    pub fn begin(started: Instant, head_bytes: usize) -> Self {
-        Self {
-            started,
-            status: 0,
-            bytes_in: head_bytes as u64,
-            bytes_out: 0,
-            connect_us: 0,
-            node: None,
-            reused: false,
-            termination: Termination::CLEAN,
-        }
-    }
 }
 
 /// How an exchange ended.
@@ -114,6 +79,7 @@ pub async fn run(
     record: &mut Record,
 ) -> Outcome {
     let policy = ctx.shared.policies.get(plan.policy);
+    record.id = plan.id;
     let mut tried = Tried::default();
     tried.note_counted();
     // Plans of further attempts are not counted again.
@@ -271,6 +237,7 @@ impl<'a> Exchange<'a> {
             version: plan.version,
             keep_alive: plan.keep_alive,
             wish: plan.wish,
+            scheme: plan.scheme,
         };
         let mut request = std::mem::take(&mut plan.request);
         let received = Cell::new(0);
@@ -343,7 +310,8 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
-        match judge(self.ctx, self.client.conn, self.client.inbound.head(), &self.tried, held) {
+        let round = Round { tried: &self.tried, held, id: self.record.id };
+        match judge(self.ctx, self.client.conn, self.client.inbound.head(), &round) {
             Judged::Admitted(plan) => Ok(plan),
             Judged::Refused(refusal) => Err(refusal),
             Judged::Partial | Judged::Rtsp(_) => {
@@ -391,9 +359,4 @@ impl<'a> Exchange<'a> {
 /// Chunks mean nothing to a uwsgi node, so the body must be complete before its packet is written.
 fn must_hold(plan: &Plan) -> bool {
     plan.framing == RequestFraming::Chunked && plan.node.facts.proto == Proto::Uwsgi
-}
-
-/// Microseconds since `began`.
-pub fn micros(began: Instant) -> u64 {
-    began.elapsed().as_micros() as u64
 }

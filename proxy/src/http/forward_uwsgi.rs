@@ -3,72 +3,74 @@
 //! Names, order and values are those of uWSGI's http router (spec http-router.md 3.5), so that an
 //! application cannot tell the two apart, minus its weaknesses: REMOTE_PORT is in the right byte
 //! order, PATH_INFO holds no NUL and no climbing segments, names with `_` and `Proxy` are dropped, and
-//! X-Forwarded-* are ours.
+//! X-Forwarded-*, Forwarded and Via are ours.
 
-use http1_wire::{RequestFraming, RequestHead, Version, decode_path};
-use route_table::{CanonicalHost, Node};
+use http1_wire::{RequestFraming, Version, decode_path, write_via};
 use router_core::buffer::{self, Use};
 use uwsgi_wire::{EncodeError, PacketWriter};
 
-use super::judge::{Denial, Wish};
-use crate::context::{ConnFacts, Context, Scheme};
+use super::{
+    forward::Forward,
+    judge::{Denial, Wish},
+};
+use crate::{context::Scheme, policy::ServerName};
 
 /// Appends the packet for a uwsgi node.
 ///
 /// # Errors
 /// 400 for a path that cannot be decoded, 431 for vars past the 65,535 bytes of a packet.
-pub fn write_head(
-    ctx: &Context,
-    conn: &ConnFacts,
-    head: &RequestHead<'_, '_>,
-    host: &CanonicalHost<'_>,
-    framing: RequestFraming,
-    node: &Node,
-    out: &mut Vec<u8>,
-) -> Result<(), Denial> {
+pub fn write_head(forward: &Forward<'_>, out: &mut Vec<u8>) -> Result<(), Denial> {
     let mut path = buffer::take(Use::Head);
-    let outcome = match decode_path(head.target.path(), &mut path) {
+    let mut scratch = buffer::take(Use::Head);
+    let outcome = match decode_path(forward.head.target.path(), &mut path) {
         Ok(()) => {
-            let facts = Facts { ctx, conn, head, host, framing, path: &path };
-            write_packet(&facts, node, out).map_err(|_too_long| Denial::Status(431))
+            write_packet(forward, &path, &mut scratch, out).map_err(|_too_long| Denial::Status(431))
         }
         Err(error) => Err(Denial::Path(error)),
     };
+    buffer::give(Use::Head, scratch);
     buffer::give(Use::Head, path);
     outcome
 }
 
-struct Facts<'a> {
-    ctx: &'a Context,
-    conn: &'a ConnFacts,
-    head: &'a RequestHead<'a, 'a>,
-    host: &'a CanonicalHost<'a>,
-    framing: RequestFraming,
-    path: &'a [u8],
-}
-
-fn write_packet(facts: &Facts<'_>, node: &Node, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let mut packet = PacketWriter::start(out, node.facts.modifier1, node.facts.modifier2)?;
-    write_request_vars(facts, &mut packet)?;
-    write_connection_vars(facts, &mut packet)?;
-    write_header_vars(facts, &mut packet)?;
-    write_forwarded_vars(facts, &mut packet)?;
+fn write_packet(
+    forward: &Forward<'_>,
+    path: &[u8],
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let (policy, node) = (forward.policy, &forward.node.facts);
+    let instead = |own: u8, announced: u8| if own > 0 { own } else { announced };
+    let modifier1 = instead(policy.modifier1, node.modifier1);
+    let modifier2 = instead(policy.modifier2, node.modifier2);
+    let mut packet = PacketWriter::start(out, modifier1, modifier2)?;
+    write_request_vars(forward, path, &mut packet)?;
+    write_connection_vars(forward, &mut packet)?;
+    write_header_vars(forward, &mut packet)?;
+    write_forwarded_vars(forward, scratch, &mut packet)?;
+    for var in &policy.http_vars {
+        packet.pair(var.name.as_bytes(), var.value.as_bytes())?;
+    }
     packet.finish();
     Ok(())
 }
 
-fn write_request_vars(facts: &Facts<'_>, packet: &mut PacketWriter<'_>) -> Result<(), EncodeError> {
-    let head = facts.head;
+fn write_request_vars(
+    forward: &Forward<'_>,
+    path: &[u8],
+    packet: &mut PacketWriter<'_>,
+) -> Result<(), EncodeError> {
+    let head = forward.head;
     packet.pair(b"REQUEST_METHOD", head.method.as_str().as_bytes())?;
     match head.target.query() {
         Some(query) => {
-            packet.pair(b"PATH_INFO", facts.path)?;
+            packet.pair(b"PATH_INFO", path)?;
             packet.pair(b"REQUEST_URI", head.target.raw())?;
             packet.pair(b"QUERY_STRING", query)?;
         }
         None => {
             packet.pair(b"REQUEST_URI", head.target.raw())?;
-            packet.pair(b"PATH_INFO", facts.path)?;
+            packet.pair(b"PATH_INFO", path)?;
             packet.pair(b"QUERY_STRING", b"")?;
         }
     }
@@ -81,45 +83,57 @@ fn write_request_vars(facts: &Facts<'_>, packet: &mut PacketWriter<'_>) -> Resul
 }
 
 fn write_connection_vars(
-    facts: &Facts<'_>,
+    forward: &Forward<'_>,
     packet: &mut PacketWriter<'_>,
 ) -> Result<(), EncodeError> {
-    let conn = facts.conn;
-    packet.pair(b"SERVER_NAME", facts.ctx.shared.hostname.as_bytes())?;
-    packet.pair(b"SERVER_PORT", conn.local_port.as_bytes())?;
+    let from = forward.from;
+    let server_name = match forward.policy.server_name {
+        ServerName::Machine => &forward.ctx.shared.hostname,
+        ServerName::HttpHost => forward.host.host(),
+    };
+    packet.pair(b"SERVER_NAME", server_name.as_bytes())?;
+    packet.pair(b"SERVER_PORT", forward.conn.local_port.as_bytes())?;
     packet.pair(b"UWSGI_ROUTER", b"http")?;
-    if conn.scheme == Scheme::Https {
+    if from.scheme == Scheme::Https {
         packet.pair(b"HTTPS", b"on")?;
     }
-    if let Some(cert) = &conn.client_cert {
+    if let Some(cert) = &forward.conn.client_cert {
         packet.pair(b"HTTPS_CLIENT_CERTIFICATE", &cert.der)?;
         packet.pair(b"HTTPS_DN", cert.dn.as_bytes())?;
         if let Some(pem) = &cert.pem {
             packet.pair(b"HTTPS_CC", pem.as_bytes())?;
         }
     }
-    packet.pair(b"REMOTE_ADDR", conn.client_ip().as_bytes())?;
-    packet.pair(b"REMOTE_PORT", itoa::Buffer::new().format(conn.client_port).as_bytes())
+    packet.pair(b"REMOTE_ADDR", from.ip_text.as_bytes())?;
+    packet.pair(b"REMOTE_PORT", itoa::Buffer::new().format(from.port).as_bytes())
 }
 
 /// The client's fields in order of first appearance. Fields of one name become one var, joined as
 /// RFC 9110 section 5.2 joins lists, cookies as RFC 6265 does.
-fn write_header_vars(facts: &Facts<'_>, packet: &mut PacketWriter<'_>) -> Result<(), EncodeError> {
-    packet.pair(b"HTTP_HOST", facts.host.host_port().as_bytes())?;
-    if let RequestFraming::Length(bytes) = facts.framing {
+fn write_header_vars(
+    forward: &Forward<'_>,
+    packet: &mut PacketWriter<'_>,
+) -> Result<(), EncodeError> {
+    let named = !forward.request_id.is_empty();
+    let fields = || {
+        let all = forward.head.forwarded_fields();
+        all.filter(|(name, _)| !(named && name.eq_ignore_ascii_case("x-request-id")))
+    };
+    packet.pair(b"HTTP_HOST", forward.host.host_port().as_bytes())?;
+    if let RequestFraming::Length(bytes) = forward.framing {
         packet.pair(b"CONTENT_LENGTH", itoa::Buffer::new().format(bytes).as_bytes())?;
     }
-    if Wish::of(facts.head) == Wish::WebSocket {
+    if Wish::of(forward.head) == Wish::WebSocket {
         // What an application needs to answer the handshake (spec http-router.md 4.3).
         packet.pair(b"HTTP_UPGRADE", b"websocket")?;
         packet.pair(b"HTTP_CONNECTION", b"Upgrade")?;
     }
-    for (at, (name, value)) in facts.head.forwarded_fields().enumerate() {
+    for (at, (name, value)) in fields().enumerate() {
         let same = |other: &(&str, &[u8])| other.0.eq_ignore_ascii_case(name);
-        if facts.head.forwarded_fields().take(at).any(|other| same(&other)) {
+        if fields().take(at).any(|other| same(&other)) {
             continue;
         }
-        let later = facts.head.forwarded_fields().skip(at + 1);
+        let later = fields().skip(at + 1);
         let mut repeats = later.filter(same).map(|(_, value)| value).peekable();
         if repeats.peek().is_none() {
             write_header_var(name, value, packet)?;
@@ -152,12 +166,26 @@ fn cgi_octet(octet: u8) -> u8 {
 }
 
 fn write_forwarded_vars(
-    facts: &Facts<'_>,
+    forward: &Forward<'_>,
+    scratch: &mut Vec<u8>,
     packet: &mut PacketWriter<'_>,
 ) -> Result<(), EncodeError> {
-    let conn = facts.conn;
-    packet.pair(b"HTTP_X_FORWARDED_FOR", conn.client_ip().as_bytes())?;
-    packet.pair(b"HTTP_X_FORWARDED_PROTO", conn.scheme.name().as_bytes())?;
-    packet.pair(b"HTTP_X_FORWARDED_HOST", facts.host.host_port().as_bytes())?;
-    packet.pair(b"HTTP_X_FORWARDED_PORT", conn.local_port.as_bytes())
+    let claims = forward.from.claims();
+    claims.write_for(scratch);
+    packet.pair(b"HTTP_X_FORWARDED_FOR", scratch)?;
+    packet.pair(b"HTTP_X_FORWARDED_PROTO", claims.proto.as_bytes())?;
+    packet.pair(b"HTTP_X_FORWARDED_HOST", claims.host.as_bytes())?;
+    packet.pair(b"HTTP_X_FORWARDED_PORT", claims.port.as_bytes())?;
+    scratch.clear();
+    claims.write_forwarded(scratch);
+    packet.pair(b"HTTP_FORWARDED", scratch)?;
+    scratch.clear();
+    write_via(forward.head, &forward.ctx.shared.headers.via, scratch);
+    if !scratch.is_empty() {
+        packet.pair(b"HTTP_VIA", scratch)?;
+    }
+    if !forward.request_id.is_empty() {
+        packet.pair(b"HTTP_X_REQUEST_ID", forward.request_id)?;
+    }
+    Ok(())
 }

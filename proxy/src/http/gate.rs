@@ -4,13 +4,13 @@
 //! request that is let in is counted until its exchange ends. One that is not gets 429 or 503, and
 //! gets it late (`session`): whoever asks too much waits, instead of asking again at once.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use route_table::{KeyLoad, Route};
 use router_core::{clients::ClientId, deadline, fairness::Share, metrics::Counter};
 
 use crate::{
-    context::{ConnFacts, Context},
+    context::Context,
     policy::{Policy, PolicyId},
 };
 
@@ -62,14 +62,14 @@ impl Shed {
 /// [`Shed`]; counted.
 pub fn pass(
     ctx: &Context,
-    conn: &ConnFacts,
+    client: Option<IpAddr>,
     route: &Route,
     id: PolicyId,
     policy: &Policy,
 ) -> Result<Admitted, Shed> {
     let rules = &policy.resilience;
     if let (Some(rate), Some(ip), Some(rates)) =
-        (rules.client_rate, conn.ip, &ctx.shared.client_rates)
+        (rules.client_rate, client, &ctx.shared.client_rates)
     {
         let now_us = deadline::process_us();
         rates.arrive(id.number(), ClientId::of(ip), rate, now_us).map_err(|early| {

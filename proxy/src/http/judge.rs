@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use http1_wire::{
-    FieldSlots, Method, Parsed, RequestError, RequestFraming, RequestHead, TargetError, Version,
-    decode_path, parse_request,
+    FieldSlots, Method, Parsed, RequestError, RequestFraming, RequestHead, Version, decode_path,
+    parse_request, via_count,
 };
 use route_table::{
     CanonicalHost, Dotsplit, HostBuf, KeyError, Node, PickRules, Proto, Route, Table, Tried,
@@ -23,20 +23,26 @@ use router_core::{
 pub use super::wish::Wish;
 
 use super::{
-    admission, client_auth, forward_http, forward_uwsgi,
-    gate::{self, Admitted, Shed},
+    admission, client_auth,
+    forward::Forward,
+    forward_http, forward_uwsgi,
+    gate::{self, Admitted},
     in_flight::Room,
+    provenance::Provenance,
+    refusal::refuse,
     rejects,
-    reply::Text,
+    request_id::{self, RequestId, RequestIds},
     rtsp::{
         self, over_http,
         pairs::{Pair, Part},
     },
 };
 use crate::{
-    context::{ConnFacts, Context},
+    context::{ConnFacts, Context, Scheme},
     policy::PolicyId,
 };
+
+pub use super::refusal::{Denial, Pace, Refusal, RefusedHead};
 
 /// What a head came to.
 pub enum Judged {
@@ -48,55 +54,6 @@ pub enum Judged {
     Admitted(Plan),
     /// It is no HTTP but an RTSP request.
     Rtsp(Box<rtsp::Call>),
-}
-
-/// A request answered by this router.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Refusal {
-    /// Status of the answer.
-    pub status: u16,
-    /// What narrows it down for the reader; may be empty.
-    pub detail: String,
-    /// When the client may come again, in seconds; 0 leaves that open.
-    pub retry_after_s: u32,
-    /// Whether the answer is held back for a moment: the client asks too much.
-    pub pace: Pace,
-    /// Whether the answer carries its text, which one to HEAD never does (RFC 9110 9.3.2).
-    pub text: Text,
-    /// The head, if it kept all rules: then this counts as a request.
-    pub head: Option<RefusedHead>,
-}
-
-/// When an answer is sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Pace {
-    /// As soon as it is known.
-    AtOnce,
-    /// A little later, so that who is refused does not ask again as fast as it can.
-    Held,
-}
-
-/// When a client may come again after an answer that says nothing better.
-const fn retry_after(status: u16) -> u32 {
-    if status == 503 { 5 } else { 0 }
-}
-
-/// The sound head of a refused request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RefusedHead {
-    /// Bytes of it.
-    pub head_bytes: usize,
-    /// The client wants to keep the connection and no body is in the way.
-    pub may_stay: bool,
-}
-
-impl Refusal {
-    /// Without a sound head, of which `head` is what was received.
-    pub fn closing(status: u16, detail: String, head: &[u8]) -> Self {
-        let retry_after_s = retry_after(status);
-        let text = Text::for_request(head);
-        Self { status, detail, retry_after_s, pace: Pace::AtOnce, text, head: None }
-    }
 }
 
 /// A request on its way to a node.
@@ -125,11 +82,18 @@ pub struct Plan {
     pub room: Option<Room>,
     /// The RTSP session it is half of.
     pub pair: Option<Box<Pair>>,
+    /// How the client asked.
+    pub scheme: Scheme,
+    /// The name we gave it, if we did.
+    pub id: Option<RequestId>,
     /// The chosen node.
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
     pub request: Vec<u8>,
 }
+
+/// How often a request may carry our own name in `Via`: a node may be a proxy to another key.
+const OWN_VIA_MAX: usize = 3;
 
 /// A body that was read completely before its node was asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,8 +104,19 @@ pub enum Held {
     Bytes(u64),
 }
 
+/// What is known of an exchange whose head is judged.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// The nodes that failed.
+    pub tried: &'a Tried,
+    /// Whether the body is here.
+    pub held: Held,
+    /// Its name, from the round before.
+    pub id: Option<RequestId>,
+}
+
 /// Judges the bytes received so far.
-pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held: Held) -> Judged {
+pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], round: &Round<'_>) -> Judged {
     let mut slots = FieldSlots::new();
     let head = match parse_request(bytes, &mut slots) {
         Ok(Parsed::Partial) => return Judged::Partial,
@@ -166,7 +141,7 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], tried: &Tried, held:
             return Judged::Refused(Refusal::closing(400, detail, bytes));
         }
     };
-    match admit(ctx, conn, &head, &host, tried, held) {
+    match admit(ctx, conn, &head, &host, round) {
         Ok(plan) => Judged::Admitted(plan),
         Err(denial) => Judged::Refused(refuse(ctx, &head, denial)),
     }
@@ -192,21 +167,42 @@ fn admit(
     conn: &ConnFacts,
     head: &RequestHead<'_, '_>,
     host: &CanonicalHost<'_>,
-    tried: &Tried,
-    held: Held,
+    round: &Round<'_>,
 ) -> Result<Plan, Denial> {
     client_auth::check_host(ctx, conn, host.host())?;
-    let Chosen { policy, admitted, room, node, part } = choose(ctx, conn, head, host, tried)?;
-    let framing = match held {
+    let rules = &ctx.shared.headers;
+    if !rules.via.is_empty() && via_count(head, &rules.via) > OWN_VIA_MAX {
+        ctx.shard.add(Counter::Looped, 1);
+        return Err(Denial::Status(508));
+    }
+    let from = Provenance::of(&rules.trusted, conn, head, host);
+    let Chosen { policy, admitted, room, node, part } =
+        choose(ctx, conn, &from, head, host, round.tried)?;
+    let kept = request_id::kept(conn, head).filter(|_| rules.request_ids == RequestIds::On);
+    let id = match rules.request_ids {
+        RequestIds::On if kept.is_none() => round.id.or_else(RequestId::random),
+        _ => None,
+    };
+    let hex = id.map(RequestId::hex);
+    let framing = match round.held {
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
     };
     let mut request = buffer::take(Use::Reply);
+    let forward = Forward {
+        ctx,
+        conn,
+        head,
+        host,
+        framing,
+        from: &from,
+        request_id: kept.or(hex.as_ref().map(|hex| &hex[..])).unwrap_or_default(),
+        policy: &ctx.shared.policies.get(policy).headers,
+        node: &node,
+    };
     match node.facts.proto {
-        Proto::Http => forward_http::write_head(conn, head, host, framing, &mut request),
-        Proto::Uwsgi => {
-            forward_uwsgi::write_head(ctx, conn, head, host, framing, &node, &mut request)?;
-        }
+        Proto::Http => forward_http::write_head(&forward, &mut request),
+        Proto::Uwsgi => forward_uwsgi::write_head(&forward, &mut request)?,
         // A protocol the table knows and this router does not.
         _ => return Err(Denial::Status(502)),
     }
@@ -223,6 +219,8 @@ fn admit(
         admitted,
         room,
         pair: part.map(|(_, pair)| Box::new(pair)),
+        scheme: from.scheme,
+        id,
         node,
         request,
     })
@@ -244,6 +242,7 @@ fn replay(method: Method<'_>) -> Replay {
 fn choose(
     ctx: &Context,
     conn: &ConnFacts,
+    from: &Provenance<'_>,
     head: &RequestHead<'_, '_>,
     host: &CanonicalHost<'_>,
     tried: &Tried,
@@ -258,16 +257,16 @@ fn choose(
     };
     let id = ctx.shared.policies.id_of(route.key());
     let policy = ctx.shared.policies.get(id);
-    admission::check(head, policy)?;
+    admission::check(head, host, from, policy)?;
     client_auth::check_key(ctx, conn, route.key().host())?;
     let admitted = if tried.is_first() {
-        gate::pass(ctx, conn, route, id, policy).map_err(Denial::Shed)?
+        gate::pass(ctx, from.ip, route, id, policy).map_err(Denial::Shed)?
     } else {
         Admitted::default()
     };
     let rules = PickRules {
         now_ms: deadline::now_ms(),
-        client: conn.ip,
+        client: from.ip,
         in_flight_max: policy.resilience.node_connections_max,
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
         wanted: None,
@@ -319,51 +318,4 @@ pub fn fallback<'t>(ctx: &Context, table: &'t Table, tried: &Tried) -> Option<&'
     let route = table.get(ctx.shared.fallback_key.as_ref()?.as_str())?;
     ctx.shard.add(Counter::Fallback, u64::from(tried.is_first()));
     Some(route)
-}
-
-fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refusal {
-    let (status, detail) = match &denial {
-        Denial::Status(status) => (*status, String::new()),
-        Denial::Path(error) => {
-            ctx.shard.count_head_reject(rejects::index(error.label()));
-            (error.status(), error.to_string())
-        }
-        Denial::Shed(shed) => (shed.status, shed.detail.to_owned()),
-    };
-    let (retry_after_s, pace) = match denial {
-        Denial::Shed(shed) => (shed.retry_after_s, Pace::Held),
-        _ => (retry_after(status), Pace::AtOnce),
-    };
-    Refusal {
-        status,
-        detail,
-        retry_after_s,
-        pace,
-        text: if head.method == Method::Head { Text::Withheld } else { Text::Shown },
-        head: Some(RefusedHead {
-            head_bytes: head.head_bytes,
-            may_stay: head.keep_alive && head.framing == RequestFraming::None,
-        }),
-    }
-}
-
-/// Why a sound head gets no node.
-pub enum Denial {
-    /// The status says it all.
-    Status(u16),
-    /// There are too many.
-    Shed(Shed),
-    /// Its path cannot be decoded, which a uwsgi node needs.
-    Path(TargetError),
-}
-
-impl Denial {
-    /// Status of the answer.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Status(status) => *status,
-            Self::Path(error) => error.status(),
-            Self::Shed(shed) => shed.status,
-        }
-    }
 }

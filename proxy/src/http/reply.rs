@@ -3,6 +3,8 @@
 //! Short plain text that says what is wrong in words a site's owner can act on, and nothing about
 //! other tenants or the inside of the router.
 
+use super::judge::Refusal;
+
 /// Whether the connection outlives the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Persistence {
@@ -31,6 +33,10 @@ impl Text {
 /// Reason phrase and explanation of a status this router answers with.
 pub const fn wording(status: u16) -> (&'static str, &'static str) {
     match status {
+        301 => ("Moved Permanently", "This site is served over HTTPS."),
+        302 => ("Found", "This site is served over HTTPS."),
+        307 => ("Temporary Redirect", "This site is served over HTTPS."),
+        308 => ("Permanent Redirect", "This site is served over HTTPS."),
         400 => ("Bad Request", "The request is malformed."),
         403 => ("Forbidden", "This host is for clients that connect to it with a certificate."),
         404 => ("Not Found", "No application is announced for this host."),
@@ -49,20 +55,16 @@ pub const fn wording(status: u16) -> (&'static str, &'static str) {
         503 => ("Service Unavailable", "The application cannot be reached at the moment."),
         504 => ("Gateway Timeout", "The application did not answer in time."),
         505 => ("HTTP Version Not Supported", "The HTTP version is not supported."),
+        508 => ("Loop Detected", "The request passed this router several times already."),
         _ => ("Internal Server Error", "The router could not serve the request."),
     }
 }
 
-/// Appends a complete response; `detail` narrows down what is wrong and is shown in parentheses.
-/// `retry_after_s` is when the client may come again; 0 leaves that open.
-pub fn write(
-    status: u16,
-    detail: &str,
-    retry_after_s: u32,
-    after: Persistence,
-    text: Text,
-    out: &mut Vec<u8>,
-) {
+/// Appends a complete response; the detail of a refusal narrows down what is wrong and is shown in
+/// parentheses.
+pub fn write(refusal: &Refusal, after: Persistence, out: &mut Vec<u8>) {
+    let Refusal { detail, location, .. } = refusal;
+    let (status, retry_after_s, text) = (refusal.status, refusal.retry_after_s, refusal.text);
     let (reason, explanation) = wording(status);
     let mut status_buffer = itoa::Buffer::new();
     let digits = status_buffer.format(status).as_bytes();
@@ -80,6 +82,11 @@ pub fn write(
     if retry_after_s > 0 {
         out.extend_from_slice(b"Retry-After: ");
         out.extend_from_slice(itoa::Buffer::new().format(retry_after_s).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if !location.is_empty() {
+        out.extend_from_slice(b"Location: ");
+        out.extend_from_slice(location.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     if after == Persistence::Close {
@@ -106,6 +113,10 @@ pub fn write(
 mod tests {
     use super::*;
 
+    fn refusal(status: u16, detail: &str, text: Text) -> Refusal {
+        Refusal { status, text, ..Refusal::closing(status, detail.to_owned(), b"") }
+    }
+
     fn split(out: &[u8]) -> (String, String) {
         let text = String::from_utf8(out.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -116,7 +127,7 @@ mod tests {
     fn stated_length_is_the_length_of_the_text() {
         for (status, detail) in [(404, ""), (400, "a line does not end in CRLF"), (503, "x")] {
             let mut out = Vec::new();
-            write(status, detail, 0, Persistence::Close, Text::Shown, &mut out);
+            write(&refusal(status, detail, Text::Shown), Persistence::Close, &mut out);
             let (head, body) = split(&out);
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
             assert!(body.contains(detail), "{body}");
@@ -126,8 +137,8 @@ mod tests {
     #[test]
     fn answer_to_head_states_the_same_length_without_text() {
         let (mut shown, mut withheld) = (Vec::new(), Vec::new());
-        write(404, "", 0, Persistence::Keep, Text::Shown, &mut shown);
-        write(404, "", 0, Persistence::Keep, Text::Withheld, &mut withheld);
+        write(&refusal(404, "", Text::Shown), Persistence::Keep, &mut shown);
+        write(&refusal(404, "", Text::Withheld), Persistence::Keep, &mut withheld);
         assert_eq!(split(&shown).0, split(&withheld).0);
         assert!(split(&withheld).1.is_empty());
     }

@@ -1,12 +1,13 @@
 //! The way back: a node's response, judged and passed on to the client.
 
 mod body;
+mod edit;
 
 use std::cell::Cell;
 
 use http1_wire::{
-    FieldSlots, Parsed, ReplyBody, ReplyFacts, ResponseFraming, ResponseHead, ResponseTo, Version,
-    limits::HEAD_BYTES_MAX, parse_response, write_response_head,
+    FieldSlots, NO_EDIT, Parsed, ReplyBody, ReplyFacts, ResponseFraming, ResponseHead, ResponseTo,
+    Version, limits::HEAD_BYTES_MAX, parse_response, write_response_head,
 };
 use router_core::{
     buffer::{self, REPLY_BYTES, Use},
@@ -21,7 +22,7 @@ use super::{
     judge::Wish,
     rtsp::over_http::is_agreement,
 };
-use crate::{client::ClientWriter, config::Timeouts};
+use crate::{client::ClientWriter, context::Scheme, policy::Policy};
 
 /// What the client asked, as far as the response depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct Asked {
     pub keep_alive: bool,
     /// What the client wants to speak next.
     pub wish: Wish,
+    /// How the client asked.
+    pub scheme: Scheme,
 }
 
 /// What the others may know while a response is under way.
@@ -83,8 +86,8 @@ pub struct ResponsePump<'a> {
     pub upstream: &'a mut ReadHalf,
     /// Where it goes.
     pub writer: &'a mut ClientWriter,
-    /// Deadlines.
-    pub timeouts: &'a Timeouts,
+    /// Deadlines and rules.
+    pub policy: &'a Policy,
     /// What is known so far.
     pub progressed: &'a Progressed,
 }
@@ -188,6 +191,7 @@ impl ResponsePump<'_> {
                 client_version: asked.version,
                 body: ReplyBody::None,
                 keep_alive: asked.keep_alive,
+                edit: NO_EDIT,
             };
             let found = match head.status {
                 101 if !agrees(&head, asked) => {
@@ -216,7 +220,8 @@ impl ResponsePump<'_> {
     fn open(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> usize {
         self.progressed.status.set(head.status);
         let body = ReplyBody::UntilClose;
-        let facts = ReplyFacts { client_version: asked.version, body, keep_alive: false };
+        let client_version = asked.version;
+        let facts = ReplyFacts { client_version, body, keep_alive: false, edit: NO_EDIT };
         write_response_head(head, &facts, output);
         head.head_bytes
     }
@@ -228,7 +233,14 @@ impl ResponsePump<'_> {
             && body != ReplyBody::UntilClose
             && self.progressed.request_done.get()
             && !router_core::deadline::is_draining();
-        let facts = ReplyFacts { client_version: asked.version, body, keep_alive: client_stays };
+        let mut edit = edit::Edit::default();
+        edit.secure(&self.policy.headers, asked.scheme);
+        let facts = ReplyFacts {
+            client_version: asked.version,
+            body,
+            keep_alive: client_stays,
+            edit: edit.facts(),
+        };
         write_response_head(head, &facts, output);
         Begun {
             framing: head.framing,
@@ -246,7 +258,7 @@ impl ResponsePump<'_> {
         }
         // While the request body is under way the node need not answer; its end sets the deadline.
         if self.progressed.request_done.get() {
-            self.upstream.watch().arm(Half::Read, self.timeouts.first_byte);
+            self.upstream.watch().arm(Half::Read, self.policy.timeouts.first_byte);
         }
         let (result, input) = self.upstream.read(input, usize::MAX).await;
         match result {
@@ -264,7 +276,7 @@ impl ResponsePump<'_> {
 
     async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let bytes = buffer.len() as u64;
-        self.writer.watch().arm(Half::Write, self.timeouts.write_stall);
+        self.writer.watch().arm(Half::Write, self.policy.timeouts.write_stall);
         // Counted before: once a send began, the client may have got some of it.
         self.progressed.sent.set(self.progressed.sent.get() + bytes);
         let (result, buffer) = self.writer.write_all(buffer, 0).await;

@@ -20,12 +20,14 @@ use router_core::{
 use super::{
     exchange::{self, Client, Outcome, Record, micros},
     inbound::Inbound,
-    judge::{Held, Judged, Pace, Refusal, judge, request_host, route_of},
+    judge::{Held, Judged, Pace, Refusal, Round, judge, request_host, route_of},
+    provenance,
     reply::{self, Persistence},
+    request_id::{self, RequestId, RequestIds},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
-    context::{ConnFacts, Context, Scheme},
+    context::{ConnFacts, Context, Scheme, Trust},
 };
 
 /// How long the answer to a client that asks too much is held back: a connection is refused ten times
@@ -139,7 +141,8 @@ impl Session {
                         }
                         let bytes = self.inbound.bytes();
                         let tried = Tried::default();
-                        match judge(&self.ctx, &self.conn, bytes, &tried, Held::No) {
+                        let round = Round { tried: &tried, held: Held::No, id: None };
+                        match judge(&self.ctx, &self.conn, bytes, &round) {
                             Judged::Partial => self.note_unfinished(),
                             judged => return Arrival::Judged(judged),
                         }
@@ -240,8 +243,7 @@ impl Session {
         let stays = refusal.head.is_some_and(|head| head.may_stay) && !deadline::is_draining();
         let after = if stays { Persistence::Keep } else { Persistence::Close };
         let mut out = buffer::take(Use::Head);
-        let (status, detail) = (refusal.status, &refusal.detail);
-        reply::write(status, detail, refusal.retry_after_s, after, refusal.text, &mut out);
+        reply::write(refusal, after, &mut out);
         record.status = refusal.status;
         record.bytes_out += out.len() as u64;
         self.writer.watch().arm(Half::Write, self.ctx.shared.timeouts.write_stall);
@@ -309,9 +311,17 @@ impl Session {
             let route = route_of(table.load(), head, host, self.ctx.shared.dotsplit)?;
             Some(route.key().as_str())
         });
+        // Whom a trusted proxy told of, and what it called the request.
+        let told = head.as_ref().filter(|_| self.conn.trust == Trust::Proxy);
+        let rules = &self.ctx.shared.headers;
+        let client = told.and_then(|head| provenance::told_client(&rules.trusted, head));
+        let client = client.map(|ip| ip.to_string());
+        let kept = told.filter(|_| rules.request_ids == RequestIds::On);
+        let kept = kept.and_then(|head| request_id::kept(&self.conn, head));
+        let hex = record.id.map(RequestId::hex);
         self.ctx.log.write(&AccessRecord {
             at: unix_ms().saturating_sub(duration_us / 1000),
-            client: &self.conn.client,
+            client: client.as_deref().unwrap_or(&self.conn.client),
             method: head.as_ref().map_or("", |head| head.method.as_str()),
             target: head.as_ref().map_or(b"", |head| head.target.raw()),
             host: host.as_ref().map_or("", |host| host.host_port()),
@@ -330,11 +340,16 @@ impl Session {
             tls: self.conn.scheme == Scheme::Https,
             termination: record.termination,
             reused_upstream: record.reused,
+            request_id: hex.as_ref().map(|hex| &hex[..]).or(kept).unwrap_or_default(),
         });
     }
 }
 
 fn termination_of(refusal: &Refusal) -> Termination {
+    if refusal.status < 400 {
+        // A redirect is an answer like any other.
+        return Termination::CLEAN;
+    }
     let side = match refusal.status {
         400 | 414 | 431 | 501 | 505 | 417 => Side::Client,
         _ => Side::Router,

@@ -12,6 +12,8 @@ mod client_certificates_reload;
 mod ejection;
 mod framing_attacks;
 mod harness;
+mod header_rules;
+mod headers;
 mod http1;
 mod http1_bodies;
 mod http1_edges;

@@ -1,8 +1,8 @@
 //! Forwarded heads as bytes, and read back by our own parser.
 
 use super::{
-    ExpectRule, ForwardFacts, ReplyBody, ReplyFacts, UpgradeRule, write_request_head,
-    write_response_head,
+    Claims, ExpectRule, ForwardFacts, NO_EDIT, ReplyBody, ReplyEdit, ReplyFacts, UpgradeRule,
+    write_request_head, write_response_head,
 };
 use crate::tests::Dice;
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
 };
 
 const FACTS: ForwardFacts<'static> = ForwardFacts {
-    client_ip: "192.0.2.7",
-    proto: "https",
+    claims: Claims { prior: b"", peer_ip: "192.0.2.7", proto: "https", host: "a.b", port: "443" },
     host: "a.b",
-    port: "443",
     client_cert: "",
+    via: "",
+    request_id: b"",
     body: RequestFraming::None,
     upstream_keep_alive: true,
     expect: ExpectRule::Answer,
@@ -23,7 +23,8 @@ const FACTS: ForwardFacts<'static> = ForwardFacts {
 };
 
 const OURS: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\
-                    X-Forwarded-Host: a.b\r\nX-Forwarded-Port: 443\r\n";
+                    X-Forwarded-Host: a.b\r\nX-Forwarded-Port: 443\r\n\
+                    Forwarded: for=192.0.2.7;proto=https;host=a.b\r\n";
 
 /// Parses `head`, takes its framing over and writes it.
 fn forward(head: &str, facts: ForwardFacts<'_>) -> String {
@@ -44,7 +45,11 @@ fn reply(request: ResponseTo, head: &str, client_version: Version, keep_alive: b
     };
     let body = ReplyBody::relayed(parsed.framing, client_version);
     let mut out = Vec::new();
-    write_response_head(&parsed, &ReplyFacts { client_version, body, keep_alive }, &mut out);
+    write_response_head(
+        &parsed,
+        &ReplyFacts { client_version, body, keep_alive, edit: NO_EDIT },
+        &mut out,
+    );
     String::from_utf8(out).unwrap()
 }
 
@@ -64,9 +69,9 @@ fn a_request_is_written_with_canonical_host_and_our_claims() {
 #[test]
 fn a_request_body_is_framed_from_what_was_parsed() {
     let head = "POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 0007\r\n\r\n";
-    assert!(forward(head, FACTS).ends_with("443\r\nContent-Length: 7\r\n\r\n"));
+    assert!(forward(head, FACTS).ends_with("=a.b\r\nContent-Length: 7\r\n\r\n"));
     let head = "POST / HTTP/1.1\r\nHost: a.b\r\ntransfer-encoding: ChunkeD\r\n\r\n";
-    assert!(forward(head, FACTS).ends_with("443\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    assert!(forward(head, FACTS).ends_with("=a.b\r\nTransfer-Encoding: chunked\r\n\r\n"));
 }
 
 #[test]
@@ -102,6 +107,48 @@ fn only_a_websocket_handshake_is_forwarded_and_only_if_wanted() {
     assert!(forward(&head("WEBsocket"), facts).ends_with(tail));
     assert!(!forward(&head("h2c"), facts).contains("pgrade"));
     assert!(!forward(&head("websocket"), FACTS).contains("pgrade"));
+}
+
+#[test]
+fn we_stand_last_in_via_and_our_request_id_replaces_the_clients() {
+    let head =
+        "GET / HTTP/1.1\r\nHost: a.b\r\nVia: 1.0 x\r\nx-request-id: forged\r\nvia: 1.1 y\r\n\r\n";
+    let facts = ForwardFacts { via: "us", request_id: b"77", ..FACTS };
+    let expected = format!(
+        "GET / HTTP/1.1\r\nHost: a.b\r\n{OURS}Via: 1.0 x, 1.1 y, 1.1 us\r\nX-Request-ID: 77\r\n\r\n"
+    );
+    assert_eq!(forward(head, facts), expected);
+    let without = forward(head, FACTS);
+    assert!(without.contains("\r\nx-request-id: forged\r\n"), "{without}");
+}
+
+#[test]
+fn a_response_is_edited_as_told_unless_it_is_interim() {
+    let edit = ReplyEdit { dropped: &["etag", "X-Gone"], added: &[("ETag", b"W/\"1\"")] };
+    let written = |head: &str| {
+        let mut slots = FieldSlots::new();
+        let Ok(Parsed::Complete(parsed)) =
+            parse_response(head.as_bytes(), &mut slots, ResponseTo::Other)
+        else {
+            panic!("{head}")
+        };
+        let facts = ReplyFacts {
+            client_version: Version::Http11,
+            body: ReplyBody::Chunked,
+            keep_alive: true,
+            edit,
+        };
+        let mut out = Vec::new();
+        write_response_head(&parsed, &facts, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let fields = "ETag: \"1\"\r\nx-gone: 1\r\nA: b\r\n\r\n";
+    assert_eq!(
+        written(&format!("HTTP/1.1 200 OK\r\n{fields}")),
+        "HTTP/1.1 200 OK\r\nA: b\r\nETag: W/\"1\"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let interim = format!("HTTP/1.1 103 x\r\n{fields}");
+    assert_eq!(written(&interim), interim);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(super) fn bytes_bound(record: &AccessRecord<'_>) -> usize {
         record.version.len(),
         record.key.len(),
         record.node.len(),
+        record.request_id.len(),
     ];
     let text: usize = text.iter().map(|len| (*len).min(FIELD_BYTES_MAX)).sum();
     (text + record.target.len().min(TARGET_BYTES_MAX)) * ESCAPED_BYTES + FIXED_BYTES_MAX
@@ -41,6 +42,7 @@ pub(super) fn push_record(line: &mut Vec<u8>, clock: &mut ClockText, record: &Ac
     push_number(line, b" reused=", u64::from(record.reused_upstream));
     line.extend_from_slice(b" term=");
     line.extend_from_slice(&record.termination.letters());
+    push_bare(line, b" id=", record.request_id);
     line.push(b'\n');
 }
 

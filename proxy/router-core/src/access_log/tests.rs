@@ -28,6 +28,7 @@ fn record() -> AccessRecord<'static> {
         tls: true,
         termination: Termination::CLEAN,
         reused_upstream: true,
+        request_id: b"",
     }
 }
 
@@ -44,7 +45,7 @@ fn line_has_every_field_in_the_documented_order() {
         line_of(&record()),
         "t=2026-01-02T03:04:05.678Z client=192.0.2.7:555 method=GET host=\"shop.example\" \
          target=\"/x?y=1\" proto=HTTP/1.1 tls=1 status=200 in=0 out=1024 us=512 connect_us=20 \
-         key=shop.example node=10.0.0.1:3031 reused=1 term=--\n"
+         key=shop.example node=10.0.0.1:3031 reused=1 term=-- id=-\n"
     );
 }
 
@@ -55,7 +56,7 @@ fn absent_fields_are_a_dash_that_a_client_cannot_write() {
     absent.termination = end;
     let line = line_of(&absent);
     assert!(line.contains(" method=- ") && line.contains(" key=- node=- "), "{line}");
-    assert!(line.ends_with(" term=cH\n"), "{line}");
+    assert!(line.ends_with(" term=cH id=-\n"), "{line}");
     assert!(line_of(&AccessRecord { method: "-", ..record() }).contains(" method=\\x2d "));
 }
 
@@ -104,6 +105,7 @@ fn largest_record_fits_its_bound() {
         connect_us: u64::MAX,
         key: &wide,
         node: &wide,
+        request_id: wide.as_bytes(),
         ..record()
     };
     assert!(bytes_bound(&largest) <= CHUNK_BYTES);

@@ -3,6 +3,7 @@
 //! A part of the router with options of its own declares them in a file of its own below here and
 //! joins [`PARTS`].
 
+mod headers;
 mod resilience;
 mod senders;
 mod streams;
@@ -13,8 +14,14 @@ use super::{Opt, OptFacts, Section, Shape};
 /// The catalogue, in the order of help and documentation within each section.
 pub const OPTIONS: &[OptFacts] = &joined();
 
-const PARTS: &[&[OptFacts]] =
-    &[ROUTER, resilience::RESILIENCE, senders::SENDERS, streams::STREAMS, timeouts::TIMEOUTS];
+const PARTS: &[&[OptFacts]] = &[
+    ROUTER,
+    headers::HEADERS,
+    resilience::RESILIENCE,
+    senders::SENDERS,
+    streams::STREAMS,
+    timeouts::TIMEOUTS,
+];
 
 const fn joined() -> [OptFacts; count()] {
     let mut all = [ROUTER[0]; count()];

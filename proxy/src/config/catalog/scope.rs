@@ -32,6 +32,13 @@ impl Opt {
             | Self::KeyExchangesMax
             | Self::Rtsp
             | Self::BodyRateMin
+            | Self::HttpsRedirect
+            | Self::Hsts
+            | Self::HttpVar
+            | Self::ServerNameAsHttpHost
+            | Self::HttpModifier1
+            | Self::HttpModifier2
+            | Self::ExpectBytesMax
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

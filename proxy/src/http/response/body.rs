@@ -151,7 +151,7 @@ impl ResponsePump<'_> {
         buffer: Vec<u8>,
         most: usize,
     ) -> Result<(Vec<u8>, usize), Failure> {
-        self.upstream.watch().arm(Half::Read, self.timeouts.response_idle);
+        self.upstream.watch().arm(Half::Read, self.policy.timeouts.response_idle);
         let (result, buffer) = self.upstream.read(buffer, most).await;
         self.upstream.watch().disarm(Half::Read);
         match result {

@@ -63,7 +63,7 @@ pub fn choose(
         return Err(413);
     }
     let admitted = if tried.is_first() {
-        gate::pass(ctx, conn, route, id, policy).map_err(|shed| shed.status)?
+        gate::pass(ctx, conn.ip, route, id, policy).map_err(|shed| shed.status)?
     } else {
         Admitted::default()
     };

@@ -52,6 +52,7 @@ impl Session {
                 tls: self.conn.scheme == Scheme::Https,
                 termination: record.termination,
                 reused_upstream: false,
+                request_id: b"",
             });
         })
     }

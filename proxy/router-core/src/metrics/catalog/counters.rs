@@ -76,6 +76,8 @@ counters! {
         Misdirected = "misdirected",
         /// The host is for clients with a certificate, and this connection has none for it (403).
         ClientCertMissing = "client_certificate",
+        /// It passed this router several times already (508).
+        Looped = "loop",
         /// The route has no node left to try (502 or 503).
         NoNode = "no_node",
     }
