@@ -42,13 +42,15 @@ bench:
 
 loadtest-smoke: deps
 	cargo build --locked --release --bin suzerain
-	cargo run --locked --release -p loadtests -- compare --scenario keepalive \
+	cargo run --locked --release -p loadtests -- compare \
+		--scenario keepalive,tls-keepalive,tls-handshake,tls-resume,websocket-10k-idle \
 		--peers nginx,haproxy,uwsgi --smoke --json target/loadtest-smoke.json
 
 loadtest: deps
 	cargo build --locked --release --bin suzerain
 	cargo run --locked --release -p loadtests -- compare \
-		--scenario keepalive,new-connection,uwsgi-upstream,big \
+		--scenario keepalive,new-connection,uwsgi-upstream,big,tls-keepalive,tls-handshake \
+		--scenario tls-handshake-rsa,tls-resume,h2,h2-single,websocket-10k-idle \
 		--peers nginx,haproxy,uwsgi --json target/loadtest.json
 
 # Inputs that reach new code are kept in target/fuzz-corpus; fuzz/corpus is only read.

@@ -8,11 +8,15 @@
 //! the edges of the measured window.
 
 pub mod connection;
+pub mod h2load;
+pub mod handshakes;
 pub mod idle;
 pub mod response;
 pub mod tally;
 #[cfg(test)]
 mod tests;
+pub mod websocket;
+pub mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -52,9 +52,9 @@ pub struct CompareArgs {
     /// the instant a request was due. Default: closed loop.
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
-    /// Idle connections held while weighing memory; 0 leaves it out.
-    #[arg(long, default_value_t = 5_000, value_name = "N")]
-    idle_connections: usize,
+    /// Idle connections held while weighing memory; 0 leaves it out. Default: the scenario's.
+    #[arg(long, value_name = "N")]
+    idle_connections: Option<usize>,
     /// `keep`: the upstream runs beside the client. `sat`: beside the proxy, whose CPU it saturates.
     #[arg(long, value_enum, default_value = "keep")]
     case: Case,
@@ -137,10 +137,10 @@ fn bench<'b>(
     cores: Cores,
     stop: &'b AtomicBool,
 ) -> Bench<'b> {
-    let idle_wanted =
-        if args.smoke { args.idle_connections.min(200) } else { args.idle_connections };
-    let idle_connections =
-        machine.idle_connections(idle_wanted.min(scenario.idle_connections_max()));
+    let idle_most = scenario.idle_connections();
+    let idle_wanted = args.idle_connections.map_or(idle_most, |count| count.min(idle_most));
+    let idle_wanted = if args.smoke { idle_wanted.min(200) } else { idle_wanted };
+    let idle_connections = machine.idle_connections(idle_wanted, scenario.clients_max());
     if idle_connections < idle_wanted {
         progress(format_args!("{}: {idle_connections} idle connections", scenario.name()));
     }
@@ -158,7 +158,7 @@ fn bench<'b>(
         quiet_wait: if args.smoke { Duration::ZERO } else { QUIET_WAIT },
         cores,
         site: SiteLimits {
-            clients_max: machine.clients_max(),
+            clients_max: machine.clients_max(scenario.clients_max()),
             descriptors_max: machine.descriptors_max,
             backlog: machine.backlog_max.min(BACKLOG_MAX),
             io: args.io.clone(),

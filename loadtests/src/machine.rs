@@ -51,20 +51,21 @@ impl Machine {
     }
 
     /// Idle client connections that fit both the descriptors and the client ports, at most `wanted`.
-    pub fn idle_connections(&self, wanted: usize) -> usize {
+    pub fn idle_connections(&self, wanted: usize, clients_most: usize) -> usize {
         let mut bounds =
             self.client_ports.split_whitespace().map_while(|port| port.parse::<usize>().ok());
         let ports = match (bounds.next(), bounds.next()) {
             (Some(low), Some(high)) if high > low => high - low,
             _ => 28_000,
         };
-        wanted.min(self.clients_max()).min(ports / 2)
+        wanted.min(self.clients_max(clients_most)).min(ports / 2)
     }
 
-    /// Client connections a proxy is configured for: HAProxy wants two descriptors for each.
-    pub fn clients_max(&self) -> usize {
+    /// Client connections a proxy is configured for, `most` where there are descriptors: HAProxy wants
+    /// two for each.
+    pub fn clients_max(&self, most: usize) -> usize {
         let descriptors = usize::try_from(self.descriptors_max).unwrap_or(usize::MAX);
-        (descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2).clamp(64, CLIENTS_MAX)
+        (descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2).clamp(64, most)
     }
 }
 
@@ -91,13 +92,9 @@ pub fn set_autogroup_nice(nice: i32) -> Result<()> {
         .with_context(|| format!("setting this session's autogroup to nice {nice}"))
 }
 
-/// Clients a proxy is configured for on a machine with enough descriptors.
-const CLIENTS_MAX: usize = 8192;
 const DESCRIPTORS_SPARE: usize = 256;
-/// Two for each client, and spare.
-const DESCRIPTORS_USEFUL: u64 = 20_000;
-
-const _: () = assert!(DESCRIPTORS_USEFUL as usize >= 2 * CLIENTS_MAX + DESCRIPTORS_SPARE);
+/// Two for each of 10,000 clients, and spare.
+const DESCRIPTORS_USEFUL: u64 = 20_300;
 
 #[cfg(test)]
 mod tests {
@@ -107,12 +104,12 @@ mod tests {
     fn few_descriptors_or_ports_scale_the_idle_connections_down() {
         let mut machine = Machine::look(2, 20_000);
         machine.client_ports = "32768\t60999".to_owned();
-        assert_eq!(machine.idle_connections(5_000), 5_000);
+        assert_eq!(machine.idle_connections(5_000, 8_192), 5_000);
         machine.descriptors_max = 1_024;
-        assert_eq!(machine.idle_connections(5_000), 384);
+        assert_eq!(machine.idle_connections(5_000, 8_192), 384);
         machine.descriptors_max = 20_000;
         machine.client_ports = "40000\t44000".to_owned();
-        assert_eq!(machine.idle_connections(5_000), 2_000);
+        assert_eq!(machine.idle_connections(5_000, 8_192), 2_000);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod report;
 mod round;
 mod scenario;
 mod statistics;
+mod tls;
 
 use std::fmt::Display;
 use std::io::Write;

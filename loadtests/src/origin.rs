@@ -21,6 +21,8 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+mod websocket;
+
 /// Path whose answer is the request as the upstream saw it.
 pub const ECHO_PATH: &str = "/request-as-seen-by-the-upstream";
 
@@ -106,6 +108,8 @@ struct Exchange {
     /// What is being sent, and how much of it has been.
     sending: Option<(Rc<[u8]>, usize)>,
     close_after: bool,
+    /// It is a WebSocket by now.
+    is_upgraded: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,8 +127,13 @@ impl Origin {
                 // The client gave up, or descriptors ran out: the next event tries again.
                 Err(_) => return Ok(()),
             };
-            let mut exchange =
-                Exchange { socket, request: Vec::new(), sending: None, close_after: false };
+            let mut exchange = Exchange {
+                socket,
+                request: Vec::new(),
+                sending: None,
+                close_after: false,
+                is_upgraded: false,
+            };
             // The request has often come with the connection; then it is answered in this turn.
             let progress = exchange.turn(self.protocol, &self.answer, &mut self.buffer);
             if progress == Progress::Over {
@@ -174,7 +183,9 @@ impl Exchange {
                 Err(Errno::EAGAIN) => return Progress::Waiting,
                 Ok(_) | Err(_) => return Progress::Over,
             }
-            if request_length(protocol, &self.request).is_some() {
+            if self.is_upgraded {
+                self.sending = websocket::echo(&mut self.request).map(|frames| (frames.into(), 0));
+            } else if request_length(protocol, &self.request).is_some() {
                 self.answer_request(protocol, answer);
             } else if self.request.len() > REQUEST_BYTES_MAX {
                 return Progress::Over;
@@ -183,6 +194,12 @@ impl Exchange {
     }
 
     fn answer_request(&mut self, protocol: Protocol, answer_bytes: &Rc<[u8]>) {
+        if protocol == Protocol::Http && websocket::is_handshake(&self.request) {
+            self.is_upgraded = true;
+            self.sending = Some((websocket::ACCEPTED.into(), 0));
+            self.request.clear();
+            return;
+        }
         let echo = contains(&self.request, ECHO_PATH.as_bytes());
         self.close_after = protocol == Protocol::Uwsgi
             || contains(&self.request, b"\r\nConnection: close\r\n")

@@ -18,6 +18,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use crate::origin::Protocol;
+use crate::tls::CertFiles;
 
 /// A proxy.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, clap::ValueEnum)]
@@ -45,7 +46,7 @@ pub enum UpstreamAddress {
 /// Everything a proxy's configuration depends on.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Address the proxy serves plain HTTP on.
+    /// Address the proxy serves HTTP on, or HTTPS if there is a certificate.
     pub listen: SocketAddr,
     /// A free port for proxies with an admin listener.
     pub admin: SocketAddr,
@@ -55,6 +56,10 @@ pub struct Site {
     pub protocol: Protocol,
     /// Address of the upstream.
     pub upstream: UpstreamAddress,
+    /// Certificate to serve TLS with.
+    pub tls: Option<CertFiles>,
+    /// Whether connections become WebSockets, which hold an upstream connection each.
+    pub carries_tunnels: bool,
     /// A directory of this run, for configuration files and sockets.
     pub directory: PathBuf,
     /// Client connections that must fit.
@@ -108,6 +113,7 @@ impl Proxy {
             Proxy::Suzerain => suzerain::launch(site),
             Proxy::Nginx => nginx::launch(site),
             Proxy::Haproxy => haproxy::launch(site),
+            // Scenarios with TLS leave it out.
             Proxy::Uwsgi => uwsgi::launch(site),
         }
     }
@@ -158,6 +164,8 @@ pub fn site(protocol: Protocol, upstream: UpstreamAddress) -> Site {
         host: crate::scenario::HOST,
         protocol,
         upstream,
+        tls: None,
+        carries_tunnels: false,
         directory: PathBuf::from("/run/load"),
         clients_max: 8192,
         descriptors_max: 20_000,

@@ -5,7 +5,6 @@
 //! scenario keeps connections open.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,11 @@ use anyhow::{Context, Result};
 use crate::child::Running;
 use crate::client::Reuse;
 use crate::client::response;
+use crate::client::websocket;
+use crate::client::wire::{Dial, Wire};
 use crate::origin;
-use crate::scenario::{Scenario, echo_request};
+use crate::scenario::{Alpn, HOST, Scenario, Tickets, Work, echo_request};
+use crate::tls;
 
 /// Waits until the proxy answers the scenario's request as the upstream does.
 ///
@@ -23,7 +25,7 @@ use crate::scenario::{Scenario, echo_request};
 /// The last answer's fault, when the proxy ended or does not answer rightly in time.
 pub fn until_serving(
     proxy: &mut Running,
-    target: SocketAddr,
+    dial: &Dial,
     scenario: Scenario,
     stop: &AtomicBool,
 ) -> Result<()> {
@@ -31,8 +33,8 @@ pub fn until_serving(
     loop {
         proxy.ensure_alive()?;
         anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
-        match serves(target, scenario) {
-            Ok(()) => return Ok(()),
+        match serves(dial, scenario) {
+            Ok(()) => return speaks(dial, scenario),
             Err(error) if Instant::now() >= until => {
                 return Err(error.context(format!("not serving:\n{}", proxy.log_tail())));
             }
@@ -42,18 +44,37 @@ pub fn until_serving(
 }
 
 /// The request as the upstream received it through the proxy.
-pub fn request_as_forwarded(target: SocketAddr) -> Result<String> {
-    let mut stream = connect(target)?;
+pub fn request_as_forwarded(dial: &Dial) -> Result<String> {
+    let mut stream = dial.connect()?;
     let body = exchange(&mut stream, &echo_request())?.body;
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn serves(target: SocketAddr, scenario: Scenario) -> Result<()> {
+/// Whether it agrees on what the scenario is about, beyond plain requests.
+fn speaks(dial: &Dial, scenario: Scenario) -> Result<()> {
+    match scenario.work() {
+        Work::H2load { alpn: Alpn::H2, .. } => {
+            let tls = Some(tls::client_config(Some(Alpn::H2), Tickets::Unused)?);
+            let wire = Dial { tls, ..dial.clone() }.connect();
+            let wire = wire.context("does not negotiate h2 (ALPN): the handshake failed")?;
+            anyhow::ensure!(
+                wire.alpn() == Some(b"h2"),
+                "does not negotiate h2: ALPN came to {}",
+                wire.alpn().map_or("nothing".into(), String::from_utf8_lossy)
+            );
+            Ok(())
+        }
+        Work::Messages => websocket::open(dial, &websocket::request(HOST)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn serves(dial: &Dial, scenario: Scenario) -> Result<()> {
     let expected = origin::body(scenario.load().body_bytes);
-    let mut stream = connect(target)?;
+    let mut stream = dial.connect()?;
     let exchanges = if scenario.reuse() == Reuse::KeepAlive { 2 } else { 1 };
     for number in 1..=exchanges {
-        let answer = exchange(&mut stream, &scenario.request())?;
+        let answer = exchange(&mut stream, &scenario.probe_request())?;
         anyhow::ensure!(answer.body == expected, "the body is not the upstream's");
         let kept = answer.persistent || exchanges == 1;
         anyhow::ensure!(kept, "the connection was not kept after answer {number}");
@@ -66,7 +87,7 @@ struct Answer {
     persistent: bool,
 }
 
-fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
+fn exchange(stream: &mut Wire, request: &[u8]) -> Result<Answer> {
     stream.write_all(request).context("sending a request")?;
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -85,16 +106,9 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
     }
 }
 
-fn connect(target: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&target, ANSWER_WAIT).context("connecting")?;
-    stream.set_read_timeout(Some(ANSWER_WAIT)).context("setting the read timeout")?;
-    Ok(stream)
-}
-
 fn first_line(bytes: &[u8]) -> String {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
     format!("answer began with {:?}", String::from_utf8_lossy(line))
 }
 
 const START_WAIT: Duration = Duration::from_secs(8);
-const ANSWER_WAIT: Duration = Duration::from_secs(3);

@@ -179,7 +179,7 @@ impl Sample {
             p99_us: tally.latency_us(0.99),
             p999_us: tally.latency_us(0.999),
             gbit_per_s: tally.body_bytes as f64 * 8.0 / 1e9 / window_s,
-            cpu_ms_per_gb: cpu.run_ns / 1e6 / (tally.body_bytes as f64 / 1e9),
+            cpu_ms_per_gb: cpu.run_ns / 1e6 / (tally.body_bytes.max(1) as f64 / 1e9),
             errors: tally.errors(),
             failures: tally.failures(),
             reconnects: tally.reconnects,

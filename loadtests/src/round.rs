@@ -11,13 +11,16 @@ use anyhow::{Context, Result};
 
 use crate::child::{self, Running};
 use crate::client::idle::IdleConnections;
+use crate::client::tally::Tally;
+use crate::client::wire::Dial;
 use crate::client::{self, Mark, Pace, Plan};
 use crate::machine;
 use crate::measure::{self, CpuTime, MachineClock};
 use crate::peers::{Launch, Proxy, Site, UpstreamAddress};
 use crate::probe;
 use crate::report::{Memory, Sample};
-use crate::scenario::{Scenario, Transport, Upstream};
+use crate::scenario::{Scenario, Tickets, Transport, Upstream, Work};
+use crate::tls::{self, CertFiles};
 
 /// What all rounds of a comparison share.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl Bench<'_> {
         };
         self.wait_until_quiet()?;
         let mut stage = self.stage(proxy, program, upstream)?;
-        let forwarded = probe::request_as_forwarded(stage.site.listen)
+        let forwarded = probe::request_as_forwarded(&dial(&stage.site)?)
             .context("asking what the upstream sees")?;
         let mut sample = self.load(&mut stage)?;
         sample.memory = memory;
@@ -117,6 +120,7 @@ impl Bench<'_> {
             Transport::Tcp => UpstreamAddress::Tcp(machine::free_address()?),
             Transport::Unix => UpstreamAddress::Unix(directory.path().join("upstream.sock")),
         };
+        let certificate = self.scenario.tls().map(|kind| CertFiles::make(directory.path(), kind));
         let origin = self.start_upstream(upstream, &address, directory.path())?;
         let site = Site {
             listen: machine::free_address()?,
@@ -124,6 +128,8 @@ impl Bench<'_> {
             host: crate::scenario::HOST,
             protocol: upstream.protocol,
             upstream: address,
+            tls: certificate.transpose()?,
+            carries_tunnels: self.scenario.work() == Work::Messages,
             directory: directory.path().to_owned(),
             clients_max: self.site.clients_max,
             descriptors_max: self.site.descriptors_max,
@@ -138,7 +144,7 @@ impl Bench<'_> {
         let log = directory.path().join("proxy.log");
         let mut running =
             Running::start(proxy.name(), program, &launch.arguments, self.cores.proxy, log)?;
-        probe::until_serving(&mut running, site.listen, self.scenario, self.stop)
+        probe::until_serving(&mut running, &dial(&site)?, self.scenario, self.stop)
             .with_context(|| format!("starting {}", proxy.name()))?;
         running.confine(self.cores.proxy)?;
         Ok(Stage { proxy: running, _upstream: origin, site, launch, _directory: directory })
@@ -197,10 +203,8 @@ impl Bench<'_> {
             });
             Ok(())
         };
-        let work = || {
-            child::pin_this_thread(self.cores.client)?;
-            client::run(&plan, self.stop, mark)
-        };
+        let (dial, directory) = (dial(&stage.site)?, stage.site.directory.clone());
+        let work = || self.drive(&plan, &dial, &directory, mark);
         let tally = std::thread::scope(|scope| scope.spawn(work).join())
             .map_err(|_| anyhow::anyhow!("the load generator panicked"))?
             .with_context(|| format!("load on {}", stage.site.listen))?;
@@ -210,6 +214,28 @@ impl Bench<'_> {
         anyhow::ensure!(tally.requests > 0, "no request succeeded: {}", tally.describe_errors());
         let foreign_cpus = machine_closes.foreign_cpus_since(&machine_opens);
         Ok(Sample::new(&tally, cpu_closes.since(&cpu_opens), foreign_cpus))
+    }
+
+    /// The load itself, by the client that the scenario needs.
+    fn drive(
+        &self,
+        plan: &Plan,
+        dial: &Dial,
+        directory: &Path,
+        mark: impl FnMut(Mark) -> Result<()>,
+    ) -> Result<Tally> {
+        let core = self.cores.client;
+        child::pin_this_thread(core)?;
+        match self.scenario.work() {
+            Work::Requests => client::run(plan, self.stop, mark),
+            Work::Messages => client::websocket::run(plan, dial, self.stop, mark),
+            Work::Handshakes(tickets) => {
+                client::handshakes::run(plan, tickets, core, self.stop, mark)
+            }
+            Work::H2load { alpn, streams } => {
+                client::h2load::run(plan, (alpn, streams), core, directory, self.stop, mark)
+            }
+        }
     }
 
     /// Resident memory without clients and with `count` idle ones that were each served once.
@@ -223,10 +249,15 @@ impl Bench<'_> {
         let stage = self.stage(proxy, program, upstream)?;
         let empty = self.settled(&stage)?;
         let mut plan = self.plan(&stage.site);
-        // Idle connections must stay open even where the workload closes each.
-        plan.request = Scenario::Keepalive.request();
-        let clients = IdleConnections::open(&plan, count, self.stop)
-            .with_context(|| format!("holding {count} idle connections"))?;
+        let dial = dial(&stage.site)?;
+        let clients = if self.scenario.work() == Work::Messages {
+            IdleConnections::open_websockets(&plan.request, &dial, count, self.stop)
+        } else {
+            // Idle connections must stay open even where the workload closes each.
+            plan.request = Scenario::Keepalive.request();
+            IdleConnections::open(&plan, &dial, count, self.stop)
+        };
+        let mut clients = clients.with_context(|| format!("holding {count} idle connections"))?;
         let full = self.settled(&stage)?;
         Ok(Memory {
             connections: count,
@@ -272,6 +303,12 @@ impl Bench<'_> {
         std::thread::sleep(length);
         Ok(())
     }
+}
+
+/// How connections to a proxy at `site` are made.
+fn dial(site: &Site) -> Result<Dial> {
+    let tls = site.tls.as_ref().map(|_| tls::client_config(None, Tickets::Unused));
+    Ok(Dial { target: site.listen, tls: tls.transpose()? })
 }
 
 const SETTLE_WAIT: Duration = Duration::from_secs(5);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::Reuse;
+use crate::client::{Reuse, websocket};
 use crate::origin::{ECHO_PATH, Protocol};
 use crate::peers::Proxy;
+use crate::tls::KeyKind;
 
 /// A workload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, clap::ValueEnum)]
@@ -20,6 +21,68 @@ pub enum Scenario {
     UwsgiUpstream,
     /// 1 MB answers over kept-alive connections, HTTP to the upstream.
     Big,
+    /// 1 KB answers over kept-alive TLS connections.
+    TlsKeepalive,
+    /// Full TLS handshakes with a P-256 certificate, and nothing after them.
+    TlsHandshake,
+    /// The same with an RSA 2048 certificate.
+    TlsHandshakeRsa,
+    /// Resumed TLS handshakes.
+    TlsResume,
+    /// HTTP/2 over TLS: 8 connections with 32 requests under way on each.
+    H2,
+    /// HTTP/2 over TLS: one connection with 100.
+    H2Single,
+    /// WebSockets: many that rest, and small messages over some.
+    #[value(name = "websocket-10k-idle")]
+    #[serde(rename = "websocket-10k-idle")]
+    WebSocket,
+}
+
+/// What the client does in a workload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Work {
+    /// HTTP/1 requests of our own generator.
+    Requests,
+    /// TLS handshakes, new or resumed.
+    Handshakes(Tickets),
+    /// Messages that come back.
+    Messages,
+    /// Requests of nghttp2's `h2load`.
+    H2load {
+        /// Whether it speaks HTTP/2, or HTTP/1.1.
+        alpn: Alpn,
+        /// Requests under way on each connection.
+        streams: usize,
+    },
+}
+
+/// Whether a handshake may resume a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tickets {
+    /// Never: every handshake is full.
+    Unused,
+    /// Always, but for the first.
+    Used,
+}
+
+/// The protocol a client offers inside TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Alpn {
+    /// `http/1.1`.
+    Http1,
+    /// `h2`.
+    H2,
+}
+
+impl Alpn {
+    /// As it is offered.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::H2 => "h2",
+        }
+    }
 }
 
 /// The numbers of a workload.
@@ -70,6 +133,46 @@ impl Scenario {
             Scenario::NewConnection => "new-connection",
             Scenario::UwsgiUpstream => "uwsgi-upstream",
             Scenario::Big => "big",
+            Scenario::TlsKeepalive => "tls-keepalive",
+            Scenario::TlsHandshake => "tls-handshake",
+            Scenario::TlsHandshakeRsa => "tls-handshake-rsa",
+            Scenario::TlsResume => "tls-resume",
+            Scenario::H2 => "h2",
+            Scenario::H2Single => "h2-single",
+            Scenario::WebSocket => "websocket-10k-idle",
+        }
+    }
+
+    /// What the client does.
+    pub fn work(self) -> Work {
+        match self {
+            Scenario::TlsKeepalive => Work::H2load { alpn: Alpn::Http1, streams: 1 },
+            Scenario::H2 => Work::H2load { alpn: Alpn::H2, streams: 32 },
+            Scenario::H2Single => Work::H2load { alpn: Alpn::H2, streams: 100 },
+            Scenario::TlsHandshake | Scenario::TlsHandshakeRsa => Work::Handshakes(Tickets::Unused),
+            Scenario::TlsResume => Work::Handshakes(Tickets::Used),
+            Scenario::WebSocket => Work::Messages,
+            _ => Work::Requests,
+        }
+    }
+
+    /// The key of the proxy's certificate; `None` where it serves plain text.
+    pub fn tls(self) -> Option<KeyKind> {
+        match self {
+            Scenario::TlsHandshakeRsa => Some(KeyKind::Rsa2048),
+            _ => match self.work() {
+                Work::Handshakes(_) | Work::H2load { .. } => Some(KeyKind::P256),
+                Work::Requests | Work::Messages => None,
+            },
+        }
+    }
+
+    /// What one of the counted things is, if it is no request.
+    pub fn unit(self) -> Option<&'static str> {
+        match self.work() {
+            Work::Handshakes(_) => Some("TLS handshake"),
+            Work::Messages => Some("message there and back"),
+            Work::Requests | Work::H2load { .. } => None,
         }
     }
 
@@ -80,6 +183,12 @@ impl Scenario {
             Scenario::Keepalive | Scenario::UwsgiUpstream => small,
             Scenario::NewConnection => Load { connection_per_request: true, ..small },
             Scenario::Big => Load { connections: 8, body_bytes: 1 << 20, ..small },
+            Scenario::H2 => Load { connections: 8, ..small },
+            Scenario::H2Single => Load { connections: 1, ..small },
+            Scenario::TlsHandshake | Scenario::TlsHandshakeRsa | Scenario::TlsResume => {
+                Load { connections: 16, ..small }
+            }
+            Scenario::TlsKeepalive | Scenario::WebSocket => small,
         }
     }
 
@@ -90,6 +199,8 @@ impl Scenario {
             (Scenario::UwsgiUpstream, _) => {
                 Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Unix })
             }
+            // Its router would speak neither HTTP/2 nor WebSocket without more, and TLS is another job.
+            (_, Proxy::Uwsgi) if self.work() != Work::Requests => None,
             // uWSGI 2.0 speaks nothing else to its upstreams. See `footnote`.
             (_, Proxy::Uwsgi) => {
                 Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Tcp })
@@ -105,6 +216,7 @@ impl Scenario {
                 Some("HAProxy cannot speak the uwsgi protocol: not applicable.")
             }
             (Scenario::UwsgiUpstream, _) => None,
+            (_, Proxy::Uwsgi) if self.work() != Work::Requests => None,
             (_, Proxy::Uwsgi) => Some(
                 "uWSGI 2.0's http router speaks only the uwsgi protocol to its upstream and \
                  connects anew for every request; here over TCP like the others.",
@@ -113,17 +225,36 @@ impl Scenario {
         }
     }
 
-    /// Most idle connections memory is weighed with: each is served one body first, and 5,000 big
-    /// ones would take longer than the load itself.
-    pub fn idle_connections_max(self) -> usize {
+    /// Idle connections memory is weighed with, unless told otherwise. Each is served once first, and
+    /// 5,000 big bodies would take longer than the load itself. A handshake leaves no connection.
+    pub fn idle_connections(self) -> usize {
         match self {
             Scenario::Big => 500,
-            _ => usize::MAX,
+            Scenario::WebSocket => 10_000,
+            _ if matches!(self.work(), Work::Handshakes(_)) => 0,
+            Scenario::H2 | Scenario::H2Single => 0,
+            _ => 5_000,
         }
     }
 
-    /// The bytes of one request; always the same, as a browser-like client would send them.
+    /// Client connections a proxy is configured for, where there are descriptors for them.
+    pub fn clients_max(self) -> usize {
+        match self {
+            Scenario::WebSocket => 10_000,
+            _ => 8_192,
+        }
+    }
+
+    /// The bytes of one request of our own generator.
     pub fn request(self) -> Vec<u8> {
+        match self.work() {
+            Work::Messages => websocket::request(HOST),
+            _ => self.probe_request(),
+        }
+    }
+
+    /// A plain request; always the same, as a browser-like client would send it.
+    pub fn probe_request(self) -> Vec<u8> {
         let connection = if self.load().connection_per_request { "close" } else { "keep-alive" };
         request("/shop/item?id=42", connection)
     }
@@ -166,6 +297,18 @@ mod tests {
                 assert_eq!(scenario.footnote(proxy).is_some(), proxy == Proxy::Uwsgi);
             }
         }
+    }
+
+    #[test]
+    fn tls_comes_with_its_client_and_uwsgi_stays_out_of_it() {
+        for scenario in [Scenario::TlsKeepalive, Scenario::TlsResume, Scenario::H2Single] {
+            assert_eq!(scenario.tls(), Some(KeyKind::P256));
+            assert_eq!(scenario.upstream(Proxy::Uwsgi), None);
+            assert_eq!(scenario.footnote(Proxy::Uwsgi), None);
+            assert!(scenario.upstream(Proxy::Haproxy).is_some());
+        }
+        assert_eq!(Scenario::TlsHandshakeRsa.tls(), Some(KeyKind::Rsa2048));
+        assert_eq!((Scenario::Keepalive.tls(), Scenario::WebSocket.tls()), (None, None));
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! Connections that were served once and then rest, to weigh what a proxy keeps for each.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Plan, response};
+use super::wire::{Dial, Wire};
+use super::{Plan, response, websocket};
 
 /// Open, idle connections.
 #[derive(Debug)]
 pub struct IdleConnections {
-    streams: Vec<TcpStream>,
+    wires: Vec<Wire>,
 }
 
 impl IdleConnections {
@@ -21,42 +20,55 @@ impl IdleConnections {
     /// # Errors
     /// When any connection is refused or answered wrongly: memory of a proxy that turns clients
     /// away is not comparable.
-    pub fn open(plan: &Plan, count: usize, stop: &AtomicBool) -> Result<Self> {
-        let mut streams = Vec::with_capacity(count);
+    pub fn open(plan: &Plan, dial: &Dial, count: usize, stop: &AtomicBool) -> Result<Self> {
+        let mut wires = Vec::with_capacity(count);
         let mut buffer = vec![0; 64 * 1024];
-        while streams.len() < count {
+        while wires.len() < count {
             anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
-            let first = streams.len();
+            let first = wires.len();
             for _ in 0..WAVE.min(count - first) {
-                streams
-                    .push(connect(plan).with_context(|| format!("connection {}", streams.len()))?);
+                let wire = dial.connect();
+                wires.push(wire.with_context(|| format!("connection {}", wires.len()))?);
             }
-            for stream in &mut streams[first..] {
-                stream.write_all(&plan.request).context("sending the request")?;
+            for wire in &mut wires[first..] {
+                wire.write_all(&plan.request).context("sending the request")?;
             }
-            for stream in &mut streams[first..] {
-                read_response(stream, plan, &mut buffer)?;
+            for wire in &mut wires[first..] {
+                read_response(wire, plan, &mut buffer)?;
             }
         }
-        Ok(Self { streams })
+        Ok(Self { wires })
+    }
+
+    /// Opens `count` WebSockets; over each a message went there and back.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_websockets(
+        request: &[u8],
+        dial: &Dial,
+        count: usize,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let mut wires = Vec::with_capacity(count);
+        while wires.len() < count {
+            anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
+            let wire = websocket::open(dial, request);
+            wires.push(wire.with_context(|| format!("WebSocket {}", wires.len()))?);
+        }
+        Ok(Self { wires })
     }
 
     /// How many the proxy has not closed.
-    pub fn still_open(&self) -> usize {
-        self.streams.iter().filter(|stream| is_open(stream)).count()
+    pub fn still_open(&mut self) -> usize {
+        self.wires.iter_mut().map(|wire| usize::from(wire.is_open())).sum()
     }
 }
 
-fn connect(plan: &Plan) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&plan.target, WAIT).context("connecting")?;
-    stream.set_read_timeout(Some(WAIT)).context("setting the read timeout")?;
-    Ok(stream)
-}
-
-fn read_response(stream: &mut TcpStream, plan: &Plan, buffer: &mut [u8]) -> Result<()> {
+fn read_response(wire: &mut Wire, plan: &Plan, buffer: &mut [u8]) -> Result<()> {
     let mut bytes = Vec::new();
     loop {
-        let length = stream.read(buffer).context("reading the response")?;
+        let length = wire.read(buffer).context("reading the response")?;
         anyhow::ensure!(length > 0, "closed inside the response");
         bytes.extend_from_slice(&buffer[..length]);
         let Some(head) = response::head(&bytes)? else { continue };
@@ -68,12 +80,5 @@ fn read_response(stream: &mut TcpStream, plan: &Plan, buffer: &mut [u8]) -> Resu
     }
 }
 
-fn is_open(stream: &TcpStream) -> bool {
-    let mut byte = [0];
-    stream.set_nonblocking(true).is_ok()
-        && matches!(stream.peek(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-}
-
 /// Requests in flight at once while connecting.
 const WAVE: usize = 64;
-const WAIT: Duration = Duration::from_secs(5);

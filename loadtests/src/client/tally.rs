@@ -34,11 +34,15 @@ pub enum Failure {
     /// No complete response in time.
     #[error("timed out")]
     TimedOut,
+    /// Complete, but another kind of thing than was asked for: a full handshake instead of a
+    /// resumed one, or what `h2load` counts as failed.
+    #[error("not as planned")]
+    NotAsPlanned,
 }
 
 impl Failure {
     /// Every kind, in the order of the counters.
-    pub const ALL: [Failure; 8] = [
+    pub const ALL: [Failure; 9] = [
         Failure::Connect,
         Failure::Write,
         Failure::Read,
@@ -47,6 +51,7 @@ impl Failure {
         Failure::BadStatus,
         Failure::BadBody,
         Failure::TimedOut,
+        Failure::NotAsPlanned,
     ];
 }
 
@@ -83,6 +88,11 @@ impl Tally {
     pub fn record(&mut self, latency: Duration, body_bytes: u64) {
         self.requests += 1;
         self.body_bytes += body_bytes;
+        self.record_latency(latency);
+    }
+
+    /// The latency of a success that is counted already.
+    pub fn record_latency(&mut self, latency: Duration) {
         let ns = u64::try_from(latency.as_nanos()).unwrap_or(LATENCY_NS_MAX);
         self.latency_ns.saturating_record(ns);
     }
@@ -130,7 +140,7 @@ mod tests {
                 tally.fail(failure);
             }
         }
-        assert_eq!(tally.errors(), (0..8).sum::<u64>());
+        assert_eq!(tally.errors(), (0..9).sum::<u64>());
         for (times, (failure, count)) in (1..).zip(tally.failures()) {
             assert_eq!((failure, count), (Failure::ALL[times], times as u64));
         }

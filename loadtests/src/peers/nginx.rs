@@ -26,6 +26,7 @@ pub fn launch(site: &Site) -> Launch {
         UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
     };
     let (pool, location) = match site.protocol {
+        Protocol::Http if site.carries_tunnels => ("", TUNNEL_LOCATION.to_owned()),
         Protocol::Http => (HTTP_POOL, HTTP_LOCATION.to_owned()),
         Protocol::Uwsgi => ("", uwsgi_location()),
     };
@@ -50,15 +51,15 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    upstream app {{
+{certificate}    upstream app {{
         server {upstream} max_fails=0;
 {pool}    }}
     server {{
-        listen {listen} default_server backlog={backlog};
+        listen {listen} default_server backlog={backlog}{tls};
         return 444;
     }}
     server {{
-        listen {listen};
+        listen {listen}{tls};
         server_name {host};
         location / {{
 {location}        }}
@@ -66,12 +67,26 @@ http {{
 }}
 ",
         descriptors = site.descriptors_max,
-        connections = site.clients_max + UPSTREAM_CONNECTIONS,
+        connections = if site.carries_tunnels { 2 * site.clients_max } else { site.clients_max }
+            + UPSTREAM_CONNECTIONS,
+        tls = if site.tls.is_some() { " ssl http2" } else { "" },
+        certificate = certificate(site),
         listen = site.listen,
         backlog = site.backlog,
         host = site.host,
     );
     Launch { arguments, file: Some(ConfigFile { path, text }) }
+}
+
+/// Tickets are on unless turned off; the cache is for clients without.
+fn certificate(site: &Site) -> String {
+    let Some(files) = &site.tls else { return String::new() };
+    format!(
+        "    ssl_certificate {};\n    ssl_certificate_key {};\n    ssl_protocols TLSv1.2 TLSv1.3;\n    \
+         ssl_session_cache shared:tls:10m;\n    ssl_session_timeout 1h;\n",
+        files.crt.display(),
+        files.key.display()
+    )
 }
 
 fn uwsgi_location() -> String {
@@ -100,6 +115,17 @@ const HTTP_LOCATION: &str = "            proxy_pass http://app;
             proxy_buffers 8 32k;
             proxy_busy_buffers_size 128k;
             proxy_max_temp_file_size 0;
+";
+
+/// As nginx's own documentation of WebSockets has it.
+const TUNNEL_LOCATION: &str = "            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection $http_connection;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_read_timeout 1h;
+            proxy_send_timeout 1h;
 ";
 
 /// The list nginx ships as `uwsgi_params`, and the address of the client for applications.
@@ -137,5 +163,19 @@ mod tests {
         let text = launch(&peers::site(Protocol::Uwsgi, upstream)).file.unwrap().text;
         assert!(text.contains("server unix:/run/app.sock ") && text.contains("uwsgi_pass app;"));
         assert!(!text.contains("keepalive 256"));
+    }
+
+    #[test]
+    fn a_certificate_turns_tls_and_http_2_on() {
+        let upstream = UpstreamAddress::Tcp(([127, 0, 0, 1], 9000).into());
+        let mut site = peers::site(Protocol::Http, upstream);
+        assert!(!launch(&site).file.unwrap().text.contains(" ssl "));
+        site.tls = Some(crate::tls::CertFiles::below(&site.directory));
+        let text = launch(&site).file.unwrap().text;
+        assert!(
+            text.matches(" ssl http2").count() == 2
+                && text.contains("ssl_certificate /run/load/site.crt;"),
+            "{text}"
+        );
     }
 }

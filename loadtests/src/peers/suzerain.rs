@@ -14,9 +14,12 @@ pub fn launch(site: &Site) -> Launch {
         Protocol::Http => ",proto=http",
         Protocol::Uwsgi => "",
     };
+    let certificate =
+        site.tls.as_ref().map(|files| format!("{},{}", files.crt.display(), files.key.display()));
+    let listen = if certificate.is_some() { "--https" } else { "--http" };
     let arguments = [
         "run",
-        "--http",
+        listen,
         &site.listen.to_string(),
         "--route",
         &format!("{}={upstream}{protocol}", site.host),
@@ -29,8 +32,11 @@ pub fn launch(site: &Site) -> Launch {
         "--admin",
         &site.admin.to_string(),
     ]
-    .map(Into::into)
-    .into();
+    .map(Into::into);
+    let mut arguments = Vec::from(arguments);
+    if let Some(certificate) = certificate {
+        arguments.extend(["--default-cert".into(), certificate.into()]);
+    }
     Launch { arguments, file: None }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Comparison, Contender, Report, Summary};
 use crate::peers::Proxy;
-use crate::scenario::{Case, Scenario};
+use crate::scenario::{Case, Scenario, Work};
 
 /// Every scenario of the report.
 pub fn render(report: &Report, reference: Option<Proxy>) -> String {
@@ -164,7 +164,29 @@ fn footnotes(report: &Report, comparison: &Comparison, reference: Option<Proxy>)
             ));
         }
     }
+    lines.extend(by_unit(comparison));
     lines.extend(ratios(comparison, reference));
+    lines
+}
+
+/// What is counted where it is no request, and how busy the proxies were: one that has CPU to spare was
+/// not the limit, its client was.
+fn by_unit(comparison: &Comparison) -> Vec<String> {
+    if comparison.scenario.work() == Work::Requests {
+        return Vec::new();
+    }
+    let each = |value: fn(&Summary) -> String| {
+        let cells =
+            comparison.summary.iter().map(|of| format!("{} {}", of.proxy.name(), value(of)));
+        cells.collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = Vec::new();
+    if let Some(unit) = comparison.scenario.unit() {
+        let rates = each(|of| format!("{:.0}", 1e6 / of.cpu_us.median));
+        lines.push(format!("A \"request\" is one {unit}. Of these per CPU second: {rates}."));
+    }
+    let busy = each(|of| format!("{:.2}", of.cpu_us.median * of.requests_per_s.median / 1e6));
+    lines.push(format!("CPUs the proxies used: {busy} (below 1.00 the client set the pace)."));
     lines
 }
 
