@@ -23,6 +23,7 @@ need haproxy haproxy
 need curl curl
 need openssl openssl
 need ffmpeg ffmpeg
+need icecast2 icecast2
 libs=/usr/lib/$(uname -m)-linux-gnu
 # An RTSP server; its bindings belong to the system's own Python.
 need "$libs"/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0

@@ -21,6 +21,7 @@ pub mod in_flight;
 pub mod inbound;
 pub mod judge;
 pub mod provenance;
+pub mod raw_body;
 pub mod record;
 pub mod refusal;
 pub mod rejects;

@@ -94,12 +94,14 @@ impl UpstreamPolicy {
     ///
     /// A node that is another tenant's uWSGI would otherwise be told to evaluate the client's text
     /// as code (22), to spool it (17) or to take it for a message (31), or would be managed: uWSGI
-    /// gives the numbers from 64 on to RPC, signals, cache and cluster, not to requests.
+    /// gives the numbers from 64 on to RPC, signals, cache and cluster, not to requests. 123 asks for
+    /// raw bodies and never travels: packets to such a node say 0.
     ///
     /// # Errors
     /// [`Reject::ModifierRefused`].
     pub fn check_modifier(modifier1: u8) -> Result<(), Reject> {
         match modifier1 {
+            123 => Ok(()),
             17 | 22 | 31 | 64.. => Err(Reject::ModifierRefused),
             _ => Ok(()),
         }
@@ -262,10 +264,10 @@ mod tests {
 
     #[test]
     fn modifiers_that_execute_or_manage_are_refused() {
-        for modifier1 in [0, 5, 6, 7, 9, 14, 18] {
+        for modifier1 in [0, 5, 6, 7, 9, 14, 18, 123] {
             assert_eq!(UpstreamPolicy::check_modifier(modifier1), Ok(()));
         }
-        for modifier1 in [17, 22, 31, 109, 111, 173, 224, 255] {
+        for modifier1 in [17, 22, 31, 109, 111, 122, 124, 173, 224, 255] {
             let refused = Err(Reject::ModifierRefused);
             assert_eq!(UpstreamPolicy::check_modifier(modifier1), refused);
         }

@@ -20,6 +20,8 @@ pub enum ExpectRule {
     Answer,
     /// It does, and its interim response is passed back.
     Forward,
+    /// As `Forward`, also where the head announces no body: a source sends one all the same.
+    Restate,
 }
 
 /// Whether the upstream sees the client's wish to change protocols.
@@ -91,7 +93,13 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
         RequestFraming::Length(length) => write_length(length, out),
         RequestFraming::Chunked => out.extend_from_slice(CHUNKED),
     }
-    if head.expect_continue && facts.expect == ExpectRule::Forward {
+    let waits = match facts.expect {
+        ExpectRule::Answer => false,
+        ExpectRule::Forward => head.expect_continue,
+        // Another expectation than 100-continue was refused.
+        ExpectRule::Restate => head.fields.first("expect").is_some(),
+    };
+    if waits {
         out.extend_from_slice(b"Expect: 100-continue\r\n");
     }
     match (head.upgrade, facts.upgrade) {

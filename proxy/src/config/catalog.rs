@@ -69,6 +69,8 @@ pub enum Opt {
     HttpModifier1,
     HttpModifier2,
     ExpectBytesMax,
+    ManageSource,
+    UwsgiChunked,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,

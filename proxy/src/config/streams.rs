@@ -2,7 +2,7 @@
 
 use super::catalog::Opt;
 use super::values;
-use crate::policy::streams::{Streams, Switch};
+use crate::policy::streams::{Chunks, Streams, Switch};
 
 /// Sets an option of the section.
 ///
@@ -11,6 +11,14 @@ use crate::policy::streams::{Streams, Switch};
 pub fn set(rules: &mut Streams, opt: Opt, text: &str) -> Result<(), String> {
     match opt {
         Opt::Rtsp => rules.rtsp = on_or_off(text)?,
+        Opt::ManageSource => rules.source = on_or_off(text)?,
+        Opt::UwsgiChunked => {
+            rules.uwsgi_chunked = match text {
+                "hold" => Chunks::Held,
+                "raw" => Chunks::Raw,
+                _ => return Err("neither hold nor raw".to_owned()),
+            };
+        }
         _ => return Err("no option of this section".to_owned()),
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use http1_wire::RequestFraming;
 use router_core::{
     deadline::Half,
     termination::{Phase, Side},
@@ -13,6 +12,7 @@ use super::{
     body_rate::BodyRate,
     failure::Failure,
     inbound::Inbound,
+    raw_body::BodyUntil,
     request_body::{BodyPump, send_request},
     response::{Asked, Finished, Progressed, ResponsePump},
 };
@@ -80,7 +80,7 @@ impl Attempt<'_> {
     pub async fn streaming(
         self,
         head: Vec<u8>,
-        framing: RequestFraming,
+        until: BodyUntil,
         expecting: Expecting,
         asked: Asked,
     ) -> Result<Finished, Failure> {
@@ -90,18 +90,21 @@ impl Attempt<'_> {
             send_continue(self.writer, &self.policy.timeouts).await?;
         }
         let watch = self.upstream.read.watch_handle();
-        let mut body = pin!(
-            BodyPump {
-                reader: self.reader,
-                inbound: self.inbound,
-                upstream: &mut self.upstream.write,
-                timeouts: &self.policy.timeouts,
-                body_bytes_max: self.policy.body_bytes_max,
-                rate: BodyRate::new(self.policy.resilience.body_rate_min),
-                received: self.received,
+        let pump = BodyPump {
+            reader: self.reader,
+            inbound: self.inbound,
+            upstream: &mut self.upstream.write,
+            timeouts: &self.policy.timeouts,
+            body_bytes_max: self.policy.body_bytes_max,
+            rate: BodyRate::new(self.policy.resilience.body_rate_min),
+            received: self.received,
+        };
+        let mut body = pin!(async {
+            match until {
+                BodyUntil::Framed(framing) => pump.run(framing).await,
+                BodyUntil::Closed => pump.run_until_closed().await,
             }
-            .run(framing)
-        );
+        });
         let mut response = pin!(
             ResponsePump {
                 upstream: &mut self.upstream.read,

@@ -25,6 +25,7 @@ use super::{
     in_flight::InFlight,
     inbound::Inbound,
     judge::{Held, Judged, Plan, Refusal, Round, Wish, judge},
+    raw_body::{self, BodyUntil},
     rejects,
     response::{Asked, Finished, Progressed},
     rtsp::over_http,
@@ -103,7 +104,7 @@ impl<'a> Exchange<'a> {
             return Box::pin(self.pour(plan)).await;
         }
         let body = match self.place_body(&plan) {
-            Body::Coming if must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
+            Body::Coming if self.must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
                 Ok(held) => {
                     let length = Held::Bytes(held.bytes().len() as u64);
                     match self.judge_again(length) {
@@ -119,9 +120,18 @@ impl<'a> Exchange<'a> {
         self.attempts(plan, &body).await
     }
 
+    /// A uwsgi node reads no chunks unless it is one that does, so the body must be complete before
+    /// its packet is written.
+    fn must_hold(&self, plan: &Plan) -> bool {
+        plan.framing == RequestFraming::Chunked
+            && plan.node.facts.proto == Proto::Uwsgi
+            && !raw_body::passes_chunks(self.policy, &plan.node)
+    }
+
     fn place_body(&self, plan: &Plan) -> Body<'a> {
         let here = self.client.inbound.bytes().len() as u64;
         match plan.framing {
+            RequestFraming::None if plan.until == BodyUntil::Closed => Body::Coming,
             RequestFraming::None => Body::Here(0),
             RequestFraming::Length(bytes) if bytes <= here => Body::Here(bytes as usize),
             RequestFraming::Length(_) | RequestFraming::Chunked => Body::Coming,
@@ -262,7 +272,7 @@ impl<'a> Exchange<'a> {
                 let expecting =
                     if plan.expect_continue { Expecting::Continue } else { Expecting::Nothing };
                 // Boxed, so that the many exchanges without a body do not carry its state.
-                Box::pin(attempt.streaming(request, plan.framing, expecting, asked)).await
+                Box::pin(attempt.streaming(request, plan.until, expecting, asked)).await
             }
         };
         self.record.bytes_in += received.get();
@@ -354,9 +364,4 @@ impl<'a> Exchange<'a> {
         let head = self.client.inbound.head();
         Outcome::Answer(Refusal::closing(failure.status, detail, head))
     }
-}
-
-/// Chunks mean nothing to a uwsgi node, so the body must be complete before its packet is written.
-fn must_hold(plan: &Plan) -> bool {
-    plan.framing == RequestFraming::Chunked && plan.node.facts.proto == Proto::Uwsgi
 }

@@ -3,7 +3,7 @@
 use http1_wire::{RequestFraming, RequestHead};
 use route_table::{CanonicalHost, Node};
 
-use super::provenance::Provenance;
+use super::{provenance::Provenance, wish::Wish};
 use crate::{
     context::{ConnFacts, Context},
     policy::HeaderPolicy,
@@ -21,6 +21,8 @@ pub struct Forward<'a> {
     pub host: &'a CanonicalHost<'a>,
     /// How the body goes on.
     pub framing: RequestFraming,
+    /// What the client wants its connection to become.
+    pub wish: Wish,
     /// Who asked.
     pub from: &'a Provenance<'a>,
     /// `X-Request-ID`; empty: none of ours.

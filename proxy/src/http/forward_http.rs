@@ -2,7 +2,7 @@
 
 use http1_wire::{ExpectRule, ForwardFacts, UpgradeRule, write_request_head};
 
-use super::forward::Forward;
+use super::{forward::Forward, wish::Wish};
 
 /// Appends the head for an HTTP node.
 pub fn write_head(forward: &Forward<'_>, out: &mut Vec<u8>) {
@@ -13,8 +13,12 @@ pub fn write_head(forward: &Forward<'_>, out: &mut Vec<u8>) {
         via: &forward.ctx.shared.headers.via,
         request_id: forward.request_id,
         body: forward.framing,
-        upstream_keep_alive: true,
-        expect: ExpectRule::Answer,
+        // The stream of a source ends with its connection.
+        upstream_keep_alive: forward.wish != Wish::Source,
+        expect: match forward.wish {
+            Wish::Source => ExpectRule::Restate,
+            _ => ExpectRule::Answer,
+        },
         upgrade: UpgradeRule::WebSocket,
     };
     write_request_head(forward.head, &facts, out);

@@ -12,6 +12,7 @@ use uwsgi_wire::{EncodeError, PacketWriter};
 use super::{
     forward::Forward,
     judge::{Denial, Wish},
+    raw_body::packet_modifier1,
 };
 use crate::{context::Scheme, policy::ServerName};
 
@@ -41,7 +42,7 @@ fn write_packet(
 ) -> Result<(), EncodeError> {
     let (policy, node) = (forward.policy, &forward.node.facts);
     let instead = |own: u8, announced: u8| if own > 0 { own } else { announced };
-    let modifier1 = instead(policy.modifier1, node.modifier1);
+    let modifier1 = packet_modifier1(instead(policy.modifier1, node.modifier1));
     let modifier2 = instead(policy.modifier2, node.modifier2);
     let mut packet = PacketWriter::start(out, modifier1, modifier2)?;
     write_request_vars(forward, path, &mut packet)?;
@@ -120,8 +121,13 @@ fn write_header_vars(
         all.filter(|(name, _)| !(named && name.eq_ignore_ascii_case("x-request-id")))
     };
     packet.pair(b"HTTP_HOST", forward.host.host_port().as_bytes())?;
-    if let RequestFraming::Length(bytes) = forward.framing {
-        packet.pair(b"CONTENT_LENGTH", itoa::Buffer::new().format(bytes).as_bytes())?;
+    match forward.framing {
+        RequestFraming::None => {}
+        RequestFraming::Length(bytes) => {
+            packet.pair(b"CONTENT_LENGTH", itoa::Buffer::new().format(bytes).as_bytes())?;
+        }
+        // Written anew, as the chunks are.
+        RequestFraming::Chunked => packet.pair(b"HTTP_TRANSFER_ENCODING", b"chunked")?,
     }
     if Wish::of(forward.head) == Wish::WebSocket {
         // What an application needs to answer the handshake (spec http-router.md 4.3).

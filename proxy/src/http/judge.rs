@@ -29,6 +29,7 @@ use super::{
     gate::{self, Admitted},
     in_flight::Room,
     provenance::Provenance,
+    raw_body::{self, BodyUntil},
     refusal::refuse,
     rejects,
     request_id::{self, RequestId, RequestIds},
@@ -68,6 +69,8 @@ pub struct Plan {
     pub framing: RequestFraming,
     /// The client wants to keep the connection.
     pub keep_alive: bool,
+    /// Where the request body ends, if the node is one for bodies without framing.
+    pub until: BodyUntil,
     /// What the client wants to speak after this.
     pub wish: Wish,
     /// The client waits for `100 Continue` before it sends the body.
@@ -188,6 +191,11 @@ fn admit(
         Held::No => head.framing,
         Held::Bytes(bytes) => RequestFraming::Length(bytes),
     };
+    let wish = match part.as_ref().map(|(part, _)| *part) {
+        None if raw_body::is_source(ctx.shared.policies.get(policy), head) => Wish::Source,
+        part => Wish::of_part(head, part),
+    };
+    let until = raw_body::until(wish, head.framing, &node);
     let mut request = buffer::take(Use::Reply);
     let forward = Forward {
         ctx,
@@ -195,6 +203,7 @@ fn admit(
         head,
         host,
         framing,
+        wish,
         from: &from,
         request_id: kept.or(hex.as_ref().map(|hex| &hex[..])).unwrap_or_default(),
         policy: &ctx.shared.policies.get(policy).headers,
@@ -212,8 +221,10 @@ fn admit(
         version: head.version,
         framing: head.framing,
         keep_alive: head.keep_alive,
-        wish: Wish::of_part(head, part.as_ref().map(|(part, _)| *part)),
-        expect_continue: head.expect_continue,
+        until,
+        // Its body flows already: there is nothing more to agree to.
+        wish: if until == BodyUntil::Closed { Wish::Http } else { wish },
+        expect_continue: head.expect_continue || (wish == Wish::Source && raw_body::waits(head)),
         replay: replay(head.method),
         policy,
         admitted,

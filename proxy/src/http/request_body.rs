@@ -2,6 +2,8 @@
 //!
 //! It reads no further than the node takes, so a slow node slows its client and nobody else.
 
+mod until_closed;
+
 use std::cell::Cell;
 
 use http1_wire::{

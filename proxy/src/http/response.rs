@@ -20,7 +20,8 @@ use router_core::{
 use super::{
     failure::{Cause, Failure},
     judge::Wish,
-    rtsp::over_http::is_agreement,
+    raw_body,
+    rtsp::over_http,
 };
 use crate::{client::ClientWriter, context::Scheme, policy::Policy};
 
@@ -179,7 +180,12 @@ impl ResponsePump<'_> {
                 Parsed::Partial => return Ok(Found::Nothing),
                 Parsed::Complete(head) => head,
             };
-            if asked.wish == Wish::RtspListening && is_agreement(&head) {
+            let opens = match asked.wish {
+                Wish::RtspListening => over_http::is_agreement(&head),
+                Wish::Source => raw_body::is_agreement(&head),
+                Wish::Http | Wish::WebSocket | Wish::RtspSending => false,
+            };
+            if opens {
                 let spent = self.open(&head, asked, output);
                 input.drain(..spent);
                 return Ok(Found::Switched);

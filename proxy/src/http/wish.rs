@@ -15,6 +15,8 @@ pub enum Wish {
     RtspListening,
     /// What an RTSP client says, if the node agreed.
     RtspSending,
+    /// A stream towards the node, if it agrees.
+    Source,
 }
 
 impl Wish {

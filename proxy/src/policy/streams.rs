@@ -12,11 +12,25 @@ pub enum Switch {
     On,
 }
 
+/// How a chunked body reaches a uwsgi node.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Chunks {
+    /// Complete, with its length: any application can read that.
+    #[default]
+    Held,
+    /// As chunks, as they come: for applications that read chunks.
+    Raw,
+}
+
 /// The rules of one key.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Streams {
     /// Whether RTSP is spoken, plain and tunnelled in HTTP.
     pub rtsp: Switch,
+    /// Whether a source may send without a length.
+    pub source: Switch,
+    /// How chunked bodies reach uwsgi nodes.
+    pub uwsgi_chunked: Chunks,
 }
 
 /// Whether RTSP is spoken for any key, so that requests which are none of HTTP are looked at.

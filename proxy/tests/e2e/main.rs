@@ -25,6 +25,7 @@ mod queue;
 mod rtsp;
 mod rtsp_over_http;
 mod slow_clients;
+mod sources;
 mod subscribe_choice;
 mod subscribe_credentials;
 mod subscribe_https;

@@ -260,7 +260,7 @@ fn a_uwsgi_node_gets_a_packet() {
 fn a_real_uwsgi_app_answers_and_keeps_the_raw_connection() {
     let uwsgi = require_tool!("uwsgi");
     let router = setup().subscribe(Subscribe::Udp).start();
-    let app = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/rtsp_app.py");
+    let app = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/raw_app.py");
     let _vassal = vassal("rtsp")
         .args(["--wsgi-file", app])
         .subscribe_to(format!("{}:cam.test", router.subscribe()))

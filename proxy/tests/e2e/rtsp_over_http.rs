@@ -100,7 +100,8 @@ fn a_session_is_forgotten_when_its_get_ends() {
         let is_post = exchange.request.request_line().starts_with("POST ");
         exchange.read_body()?;
         let kind = "Content-Type: application/x-rtsp-tunnelled";
-        exchange.write(format!("HTTP/1.1 200 OK\r\n{kind}\r\nContent-Length: 0\r\n\r\n"))?;
+        let length = if is_post { "\r\nContent-Length: 0" } else { "" };
+        exchange.write(format!("HTTP/1.1 200 OK\r\n{kind}{length}\r\n\r\n"))?;
         Ok(if is_post { After::KeepOpen } else { After::Close })
     });
     let router = setup().route(origin.route("cam.test")).start();

@@ -39,6 +39,8 @@ impl Opt {
             | Self::HttpModifier1
             | Self::HttpModifier2
             | Self::ExpectBytesMax
+            | Self::ManageSource
+            | Self::UwsgiChunked
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

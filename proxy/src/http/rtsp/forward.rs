@@ -9,7 +9,10 @@ use route_table::{CanonicalHost, Node};
 use router_core::buffer::{self, Use};
 use uwsgi_wire::{EncodeError, PacketWriter};
 
-use crate::context::{ConnFacts, Context, Scheme};
+use crate::{
+    context::{ConnFacts, Context, Scheme},
+    http::raw_body::packet_modifier1,
+};
 
 /// Why there is no packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -62,7 +65,8 @@ fn write_vars(
     path: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let mut packet = PacketWriter::start(out, node.facts.modifier1, node.facts.modifier2)?;
+    let mut packet =
+        PacketWriter::start(out, packet_modifier1(node.facts.modifier1), node.facts.modifier2)?;
     packet.pair(b"REQUEST_METHOD", head.method.as_bytes())?;
     packet.pair(b"REQUEST_URI", head.target.raw)?;
     packet.pair(b"PATH_INFO", path)?;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use http1_wire::{Method, RequestFraming, RequestHead, ResponseHead};
+use http1_wire::{Method, RequestFraming, RequestHead, ResponseFraming, ResponseHead};
 use route_table::{Node, Route, Tried};
 use router_core::{deadline, io::sleep_ms};
 
@@ -84,5 +84,7 @@ pub fn is_agreement(head: &ResponseHead<'_, '_>) -> bool {
             && value.len() >= CONTENT_TYPE.len()
             && value[..CONTENT_TYPE.len()].eq_ignore_ascii_case(CONTENT_TYPE)
     };
-    head.status == 200 && head.forwarded_fields().any(named)
+    head.status == 200
+        && head.framing == ResponseFraming::UntilClose
+        && head.forwarded_fields().any(named)
 }

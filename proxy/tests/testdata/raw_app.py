@@ -1,4 +1,4 @@
-"""Answers RTSP as a uWSGI application, then echoes the raw connection; ours, not taken from anywhere."""
+"""Answers at once, then echoes the raw connection; ours, not taken from anywhere."""
 import os
 import select
 
@@ -7,7 +7,7 @@ import uwsgi
 
 def application(env, start_response):
     keys = ('REQUEST_METHOD', 'PATH_INFO', 'QUERY_STRING', 'SERVER_PROTOCOL', 'HTTP_HOST', 'REMOTE_ADDR')
-    start_response('200 OK', [('CSeq', env['HTTP_CSEQ']), ('X-Vars', '|'.join(env[key] for key in keys))])
+    start_response('200 OK', [('CSeq', env.get('HTTP_CSEQ', '0')), ('X-Vars', '|'.join(env[key] for key in keys))])
     yield b''
     connection = uwsgi.connection_fd()
     while select.select([connection], [], [], 30)[0]:
