@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 /// A target's name and the property it asserts.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 13] = [
     ("address", route_table::fuzzing::address),
     ("decode_path", http1_wire::fuzzing::path),
     ("http1_chunked", http1_wire::fuzzing::chunked),
     ("http1_request", http1_wire::fuzzing::request),
     ("http1_response", http1_wire::fuzzing::response),
+    ("http2_frames", http2_wire::fuzzing::frames),
+    ("http2_request", http2_wire::fuzzing::request),
     ("preface", http1_wire::fuzzing::preface),
     ("rtsp_request", http1_wire::fuzzing::rtsp_request),
     ("subscription_datagram", subscribe::fuzzing::datagram),
@@ -108,6 +110,16 @@ fn cuts_never_change_a_chunked_body() {
 #[test]
 fn decoded_paths_never_climb() {
     replay("decode_path");
+}
+
+#[test]
+fn cuts_never_change_the_frames_of_http2() {
+    replay("http2_frames");
+}
+
+#[test]
+fn http2_heads_become_one_http1_head() {
+    replay("http2_request");
 }
 
 #[test]
