@@ -5,10 +5,14 @@
 //! pending operation then completes by itself with an end-of-stream or a broken pipe, and its owner
 //! asks [`Watch::expired`] why. Setting a deadline is one store into worker-local memory, so it costs
 //! nothing on the hot path. Precision is one tick, [`TICK_MS`].
+//!
+//! A stream that shares its socket with others has a watch without a socket. Its owner is woken
+//! instead ([`Watch::wake_with`]) and asks the same question.
 
 use std::{
     cell::{Cell, RefCell},
     os::fd::RawFd,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -35,12 +39,35 @@ pub enum Half {
 }
 
 struct Slot {
-    fd: RawFd,
+    /// The socket to shut down; none for a stream that shares one.
+    fd: Option<RawFd>,
     read_due: u64,
     write_due: u64,
     expired: Option<Half>,
     /// The socket waits for a new request, so a drain may end it at once.
     idle: bool,
+    /// Who wants to know of an expiry, or of the beginning of a drain.
+    waker: Option<Waker>,
+}
+
+impl Slot {
+    const fn new(fd: Option<RawFd>) -> Self {
+        Self { fd, read_due: NEVER, write_due: NEVER, expired: None, idle: false, waker: None }
+    }
+
+    /// The half whose deadline passes now. After the read deadline there may still be one of a
+    /// write: that of the answer that says so.
+    fn due(&self, now: u64, draining: bool) -> Option<Half> {
+        if self.expired == Some(Half::Write) {
+            None
+        } else if self.write_due <= now {
+            Some(Half::Write)
+        } else if self.expired.is_none() && (self.read_due <= now || (draining && self.idle)) {
+            Some(Half::Read)
+        } else {
+            None
+        }
+    }
 }
 
 struct Slots {
@@ -65,9 +92,17 @@ pub struct Watch {
 impl Watch {
     /// Watches `fd` without a deadline. The caller keeps `fd` open for as long as this lives.
     pub fn new(fd: RawFd) -> Self {
+        Self::register(Some(fd))
+    }
+
+    /// Watches a stream that shares its socket with others: an expiry wakes its owner.
+    pub fn of_stream() -> Self {
+        Self::register(None)
+    }
+
+    fn register(fd: Option<RawFd>) -> Self {
         SLOTS.with_borrow_mut(|slots| {
-            let entry =
-                Some(Slot { fd, read_due: NEVER, write_due: NEVER, expired: None, idle: false });
+            let entry = Some(Slot::new(fd));
             let slot = match slots.free.pop() {
                 Some(slot) => {
                     slots.entries[slot] = entry;
@@ -108,6 +143,14 @@ impl Watch {
     /// Says that the socket waits for a new request (`true`) or serves one.
     pub fn set_idle(&self, idle: bool) {
         self.with(|slot| slot.idle = idle);
+    }
+
+    /// Wakes `waker` when a deadline passes or a drain begins, instead of the one given before.
+    pub fn wake_with(&self, waker: &Waker) {
+        self.with(|slot| match &mut slot.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        });
     }
 
     /// The half whose deadline passed, if one did.
@@ -156,21 +199,17 @@ pub fn tick() -> usize {
         let draining = slots.draining;
         let mut ended = 0;
         for slot in slots.entries.iter_mut().flatten() {
-            if slot.expired.is_some() {
-                continue;
-            }
-            let half = if slot.write_due <= now {
-                Half::Write
-            } else if slot.read_due <= now || (draining && slot.idle) {
-                Half::Read
-            } else {
-                continue;
-            };
+            let Some(half) = slot.due(now, draining) else { continue };
             slot.expired = Some(half);
             ended += 1;
-            let how = if half == Half::Read { Shutdown::Read } else { Shutdown::Both };
-            // ENOTCONN only says that the other side was faster.
-            let _ = shutdown(slot.fd, how);
+            if let Some(fd) = slot.fd {
+                let how = if half == Half::Read { Shutdown::Read } else { Shutdown::Both };
+                // ENOTCONN only says that the other side was faster.
+                let _ = shutdown(fd, how);
+            }
+            if let Some(waker) = &slot.waker {
+                waker.wake_by_ref();
+            }
         }
         ended
     })
@@ -178,7 +217,11 @@ pub fn tick() -> usize {
 
 /// From the next tick on, sockets that wait for a new request are ended.
 pub fn start_drain() {
-    SLOTS.with_borrow_mut(|slots| slots.draining = true);
+    SLOTS.with_borrow_mut(|slots| {
+        slots.draining = true;
+        let wakers = slots.entries.iter().flatten().filter_map(|slot| slot.waker.as_ref());
+        wakers.for_each(Waker::wake_by_ref);
+    });
 }
 
 /// Whether [`start_drain`] was called on this worker.
@@ -207,6 +250,35 @@ mod tests {
         let mut got = [0; 3];
         far.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"408");
+    }
+
+    #[test]
+    fn a_stalled_answer_to_a_late_request_is_cut_too() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let watch = Watch::new(near.as_raw_fd());
+        watch.arm(Half::Read, Duration::ZERO);
+        tick();
+        watch.arm(Half::Write, Duration::ZERO);
+        assert_eq!(tick(), 1);
+        assert_eq!(watch.expired(), Some(Half::Write));
+    }
+
+    #[test]
+    fn a_stream_without_a_socket_wakes_its_owner() {
+        use std::sync::{Arc, atomic};
+        struct Woken(atomic::AtomicBool);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, atomic::Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(Woken(atomic::AtomicBool::new(false)));
+        let watch = Watch::of_stream();
+        watch.wake_with(&woken.clone().into());
+        watch.arm(Half::Read, Duration::ZERO);
+        tick();
+        assert_eq!(watch.expired(), Some(Half::Read));
+        assert!(woken.0.load(atomic::Ordering::Relaxed));
     }
 
     #[test]
