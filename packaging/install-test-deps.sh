@@ -2,6 +2,7 @@
 # Installs the programs that the end-to-end tests and the load tests drive, from Debian's (or
 # Ubuntu's) archive. Does nothing where all of them are there already. Needs root or sudo.
 set -eu
+cd "$(dirname "$0")/.."
 
 missing=""
 need() { # need PROGRAM-OR-FILE PACKAGE
@@ -21,6 +22,7 @@ need nginx nginx-light
 need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 need haproxy haproxy
 need curl curl
+need h2load nghttp2-client
 need openssl openssl
 need ffmpeg ffmpeg
 need icecast2 icecast2
@@ -40,7 +42,20 @@ need cc gcc
 need make make
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
 
+# Python programs of the tests, in a folder of their own: a gRPC client and server.
+venv=target/test-python
+python_packages="grpcio==1.85.3"
+prepare_python() {
+	[ -x "$venv/bin/python3" ] && "$venv/bin/python3" -c 'import grpc' 2>/dev/null && return
+	echo "installing for python: $python_packages"
+	python3 -m venv "$venv"
+	# shellcheck disable=SC2086 # a list of packages
+	"$venv/bin/python3" -m pip install --quiet --disable-pip-version-check $python_packages
+}
+python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
+
 if [ -z "$missing" ]; then
+	prepare_python
 	exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -55,3 +70,4 @@ echo "installing:$missing"
 $sudo apt-get update -q
 # shellcheck disable=SC2086 # a list of packages
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+prepare_python

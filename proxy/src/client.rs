@@ -1,14 +1,18 @@
-//! The client's side of a connection, plain or TLS, as two halves.
+//! The client's side of an exchange as two halves: a connection, plain or TLS, or one HTTP/2 stream.
 
 use std::{io, rc::Rc};
 
+use http::HeaderMap;
 use router_core::{
     deadline::Watch,
     io::{ReadHalf, WriteHalf},
     tunnel::{Sink, Source},
 };
 
-use crate::tls::stream::{TlsReadHalf, TlsWriteHalf};
+use crate::{
+    http2::{body::StreamReader, reply::StreamWriter},
+    tls::stream::{TlsReadHalf, TlsWriteHalf},
+};
 
 /// Bytes from the client.
 pub enum ClientReader {
@@ -16,6 +20,8 @@ pub enum ClientReader {
     Plain(ReadHalf),
     /// Through a TLS session.
     Tls(Box<TlsReadHalf>),
+    /// The payload of one HTTP/2 stream.
+    Stream(Box<StreamReader>),
 }
 
 /// Bytes to the client.
@@ -24,6 +30,8 @@ pub enum ClientWriter {
     Plain(WriteHalf),
     /// Through a TLS session.
     Tls(Box<TlsWriteHalf>),
+    /// As the payload of one HTTP/2 stream.
+    Stream(Box<StreamWriter>),
 }
 
 impl ClientReader {
@@ -32,6 +40,7 @@ impl ClientReader {
         match self {
             Self::Plain(half) => half.read(buffer, most).await,
             Self::Tls(half) => half.read(buffer, most).await,
+            Self::Stream(half) => half.read(buffer, most).await,
         }
     }
 
@@ -40,6 +49,32 @@ impl ClientReader {
         match self {
             Self::Plain(half) => half.watch(),
             Self::Tls(half) => half.watch(),
+            Self::Stream(half) => half.watch(),
+        }
+    }
+}
+
+impl ClientReader {
+    /// The deadlines, for one who sets them while this half is reading.
+    pub fn watch_handle(&self) -> Rc<Watch> {
+        match self {
+            Self::Plain(half) => half.watch_handle(),
+            Self::Tls(half) => half.watch_handle(),
+            Self::Stream(half) => half.watch_handle(),
+        }
+    }
+
+    /// Whether a body of unstated length comes as bare payload, whose end the reader tells, and not
+    /// in the chunked coding.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// What came behind a body that ended; HTTP/1 trailers are dropped before.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        match self {
+            Self::Stream(half) => half.take_trailers(),
+            Self::Plain(_) | Self::Tls(_) => None,
         }
     }
 
@@ -48,6 +83,8 @@ impl ClientReader {
         match self {
             Self::Plain(half) => half.is_finished(),
             Self::Tls(half) => half.is_finished(),
+            // Whoever serves the stream ends with it.
+            Self::Stream(_) => false,
         }
     }
 }
@@ -58,6 +95,7 @@ impl ClientWriter {
         match self {
             Self::Plain(half) => half.write_all(buffer, start).await,
             Self::Tls(half) => half.write_all(buffer, start).await,
+            Self::Stream(half) => half.write_all(buffer, start).await,
         }
     }
 
@@ -66,7 +104,13 @@ impl ClientWriter {
         match self {
             Self::Plain(half) => half.shutdown().await,
             Self::Tls(half) => half.shutdown().await,
+            Self::Stream(half) => half.end(None),
         }
+    }
+
+    /// Whether heads and the end of a body are told by other means than bytes.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
     }
 
     /// Ends a connection on which nothing is under way: TLS owes the client a close alert, plain
@@ -83,6 +127,7 @@ impl ClientWriter {
         match self {
             Self::Plain(half) => half.watch(),
             Self::Tls(half) => half.watch(),
+            Self::Stream(half) => half.watch(),
         }
     }
 }
@@ -93,10 +138,7 @@ impl Source for ClientReader {
     }
 
     fn watch_handle(&self) -> Rc<Watch> {
-        match self {
-            Self::Plain(half) => half.watch_handle(),
-            Self::Tls(half) => half.watch_handle(),
-        }
+        ClientReader::watch_handle(self)
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Settings {
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
     pub https: Vec<ListenAddr>,
+    /// Where HTTP/2 is spoken to clients.
+    pub http2: Http2,
     /// Who must begin every connection with a PROXY preface.
     pub proxy_protocol: Vec<ProxySource>,
     /// Proxies that may tell of clients.
@@ -114,6 +116,18 @@ pub struct SignCheck {
     pub digest: Digest,
     /// Holds `KEY.pem` for each key.
     pub dir: PathBuf,
+}
+
+/// Where HTTP/2 is spoken to clients.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Http2 {
+    /// Nowhere.
+    Off,
+    /// On HTTPS listeners, by ALPN.
+    #[default]
+    Tls,
+    /// There, and on plain listeners by prior knowledge.
+    All,
 }
 
 /// Proxies in front of the router, by where they connect from.
@@ -224,6 +238,7 @@ impl Default for Settings {
         Self {
             http: Vec::new(),
             https: Vec::new(),
+            http2: Http2::default(),
             proxy_protocol: Vec::new(),
             trusted_proxy: Vec::new(),
             via: Via::default(),

@@ -20,8 +20,9 @@ use router_core::{
 use rustls::ServerConfig;
 
 use crate::{
-    config::Timeouts,
+    config::{Http2, Timeouts},
     http::{request_id::RequestIds, rtsp::pairs::Pairs},
+    http2::node::Links,
     policy::{Policies, streams::Switch},
     sources::NamedSources,
     tls::{
@@ -36,6 +37,8 @@ pub struct Shared {
     pub timeouts: Timeouts,
     /// The rules of every key.
     pub policies: Policies,
+    /// Where HTTP/2 is spoken to clients.
+    pub http2: Http2,
     /// Who must begin a connection with a PROXY preface.
     pub named: NamedSources,
     /// Who is believed, and what requests are called.
@@ -86,6 +89,8 @@ pub struct Context {
     pub heads: Rc<Heads>,
     /// The exchanges of this worker by key.
     pub fairness: Rc<Fairness>,
+    /// Connections to nodes that speak HTTP/2.
+    pub links: Links,
     /// Counters.
     pub shard: Arc<Shard>,
     /// Access log.
@@ -122,6 +127,15 @@ pub enum Trust {
     Proxy,
 }
 
+/// The version a connection speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dialect {
+    /// HTTP/1.0 or HTTP/1.1, as each request says.
+    Http1,
+    /// HTTP/2: requests come as streams.
+    Http2,
+}
+
 /// What a listening socket is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
@@ -146,6 +160,8 @@ pub struct ConnFacts {
     pub scheme: Scheme,
     /// Whether it may speak for others.
     pub trust: Trust,
+    /// The version spoken.
+    pub dialect: Dialect,
     /// Port of the listener as text; empty for a unix socket.
     pub local_port: String,
     /// The name the client asked a certificate for.
@@ -178,6 +194,7 @@ impl ConnFacts {
             client_port,
             scheme: role.scheme,
             trust: Trust::Client,
+            dialect: Dialect::Http1,
             local_port: role.port.map(|port| port.to_string()).unwrap_or_default(),
             sni: None,
             cert: None,

@@ -3,13 +3,15 @@
 //! [`session`] receives heads of one client connection and hands each to [`judge`], which decides
 //! everything that can be decided without waiting: is it sound, which node, which bytes for it.
 //! [`exchange`] then makes [`attempt`]s until one node answers. [`request_body`] and [`response`] move
-//! the bytes, independently of each other; [`reply`] says what the router itself has to say.
+//! the bytes, independently of each other; [`reply`] says what the router itself has to say, and
+//! [`conclude`] what is said of it all afterwards.
 
 pub mod admission;
 pub mod attempt;
 pub mod blame;
 pub mod body_rate;
 pub mod client_auth;
+pub mod conclude;
 pub mod exchange;
 pub mod failure;
 pub mod forward;

@@ -10,6 +10,8 @@ pub mod context;
 pub mod demo;
 pub mod explain;
 pub mod http;
+pub mod http2;
+pub mod node;
 pub mod policy;
 pub mod preface;
 #[cfg(test)]

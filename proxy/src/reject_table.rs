@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use http1_wire::{REJECTS, RefusedIn, RejectRow};
+use http2_wire::{Flood, RequestRefusal};
 use router_core::metrics::catalog::FAMILIES;
 use router_core::termination::{Phase, Side, Termination};
 use subscribe::Reject;
@@ -82,6 +83,14 @@ fn markdown() -> String {
     request_table(&mut text, heads);
     let host = "a Host of legal characters that is no host, such as `a..b`";
     let _ = writeln!(text, "| 400 | `{HOST_SYNTAX}` | {host} |");
+    text.push_str(HTTP2);
+    for refusal in RequestRefusal::ALL {
+        let _ = writeln!(text, "| {} | `{}` | {refusal} |", refusal.status(), refusal.label());
+    }
+    text.push_str(FLOODS);
+    for (flood, what) in FLOOD_ROWS {
+        let _ = writeln!(text, "| `{}` | {what} |", flood.label());
+    }
     text.push_str(BODIES);
     request_table(&mut text, REJECTS.iter().filter(|row| is_of_body(row)));
     text.push_str(RESPONSES);
@@ -106,6 +115,18 @@ fn request_table<'r>(text: &mut String, rows: impl Iterator<Item = &'r RejectRow
         let _ = writeln!(text, "| {} | `{}` | {} |", row.status, row.label, row.description);
     }
 }
+
+/// What each flood is made of.
+const FLOOD_ROWS: [(Flood, &str); 8] = [
+    (Flood::Reset, "streams opened and reset (Rapid Reset): 200 at once, or 100 each second"),
+    (Flood::OwnReset, "streams we are made to reset (MadeYouReset), as many"),
+    (Flood::Continuation, "a header block of more than 16 CONTINUATION frames"),
+    (Flood::Settings, "SETTINGS: 40 at once, or 20 each second"),
+    (Flood::Ping, "PING: 200 at once, or 100 each second"),
+    (Flood::EmptyData, "DATA frames without data: 200 at once, or 100 each second"),
+    (Flood::WindowUpdate, "WINDOW_UPDATE: more than two for each DATA frame sent, and 2000"),
+    (Flood::Idle, "PRIORITY and unknown frames: 400 at once, or 200 each second"),
+];
 
 /// Chunks and trailers are met after the head was accepted.
 fn is_of_body(row: &RejectRow) -> bool {
@@ -166,6 +187,29 @@ was well-formed and had no body. Letters such as `CH` are those of the access lo
 `reason` is the label of `suzerain_head_rejects_total`; the access log says `CH`. The two `path_`
 rows hold for requests to uwsgi nodes, whose PATH_INFO is decoded; they are requests like any other in
 `suzerain_requests_total`. A path for an HTTP node goes through as it came.
+";
+
+const HTTP2: &str = "
+## Requests: HTTP/2
+
+A stream's head is written as an HTTP/1.1 head and judged by the rules above, after these. Beside them the
+codec refuses what RFC 9113 calls malformed by resetting the stream or ending the connection, and answers a
+header list of more than 64 KiB (32 bytes counted for each field) with 431: `suzerain_http2_refusals_total`.
+Streams beyond 128 at once are refused.
+
+| status | reason | what is refused |
+|---|---|---|
+";
+
+const FLOODS: &str = "
+## HTTP/2 floods
+
+Each frame that costs more than it moves raises a score, which time and answered requests lower. Above its
+bound the connection ends with GOAWAY `ENHANCE_YOUR_CALM`; `kind` is the label of
+`suzerain_http2_floods_total`. What the codec itself ends, such as DATA in tiny pieces, is `codec`.
+
+| kind | what it takes |
+|---|---|
 ";
 
 const BODIES: &str = "

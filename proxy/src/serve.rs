@@ -15,17 +15,21 @@ use rustls::HandshakeKind;
 
 use crate::{
     client::{ClientReader, ClientWriter},
-    context::{ConnFacts, Context, Role, Scheme, Trust},
+    config::Http2,
+    context::{ConnFacts, Context, Dialect, Role, Scheme, Trust},
     http::session::Session,
+    http2,
     preface::{self, Received},
     tls::{
-        accept::{Agreed, handshake},
+        accept::{ALPN_HTTP2, Agreed, handshake},
         cert_store::CertId,
         client_cert::ClientCert,
         stream::wrap,
     },
 };
 
+/// What a client with prior knowledge of HTTP/2 begins with (RFC 9113 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Distance between two sweeps of the upstream pool.
 const SWEEP_MS: u64 = 1_000;
 
@@ -66,6 +70,10 @@ impl Service for HttpService {
             Scheme::Http => {
                 let reader = ClientReader::Plain(accepted.read);
                 let writer = ClientWriter::Plain(accepted.write);
+                if self.ctx.shared.http2 == Http2::All {
+                    let sniffed = sniff(self.ctx.clone(), conn, reader, writer, received);
+                    return Box::pin(sniffed).await;
+                }
                 let session = Session::new(self.ctx.clone(), conn, reader, writer);
                 let session = session.with_received(&received);
                 buffer::give(Use::Head, received);
@@ -91,6 +99,7 @@ impl Service for HttpService {
             let evicted = (before - pool.len()) as u64;
             self.ctx.shard.add(Counter::UpstreamPoolEvictions, evicted);
             self.ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
+            self.ctx.links.sweep();
         }
     }
 }
@@ -161,8 +170,41 @@ async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut 
         .peer_certificates()
         .and_then(|chain| ClientCert::new(chain.first()?, shared.pem_export))
         .map(Box::new);
+    let is_http2 = session.alpn_protocol() == Some(ALPN_HTTP2);
     let (reader, writer) = wrap(read, write, session);
     let reader = ClientReader::Tls(Box::new(reader));
     let writer = ClientWriter::Tls(Box::new(writer));
+    if is_http2 {
+        conn.dialect = Dialect::Http2;
+        return Box::pin(http2::connection::serve(ctx, conn, reader, writer, Vec::new())).await;
+    }
     Session::new(ctx, conn, reader, writer).run().await;
+}
+
+/// Serves a plain connection in the version its first bytes show.
+async fn sniff(
+    ctx: Rc<Context>,
+    mut conn: ConnFacts,
+    mut reader: ClientReader,
+    writer: ClientWriter,
+    mut received: Vec<u8>,
+) {
+    reader.watch().arm(Half::Read, ctx.shared.timeouts.head);
+    if received.capacity() == 0 {
+        received = buffer::take(Use::Head);
+    }
+    while received.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&received) {
+        let (result, bytes) = reader.read(received, usize::MAX).await;
+        received = bytes;
+        if !matches!(result, Ok(count) if count > 0) {
+            break;
+        }
+    }
+    if received.starts_with(HTTP2_PREFACE) {
+        conn.dialect = Dialect::Http2;
+        return http2::connection::serve(ctx, conn, reader, writer, received).await;
+    }
+    let session = Session::new(ctx, conn, reader, writer).with_received(&received);
+    buffer::give(Use::Head, received);
+    session.run().await;
 }

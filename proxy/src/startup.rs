@@ -31,14 +31,16 @@ use subscribe::{RegistryConfig, UpstreamPolicy};
 
 use crate::{
     Ready,
-    config::{Settings, Via},
+    config::{Http2, Settings, Via},
     context::{Context, HeaderRules, Role, Scheme, Shared},
     http::{rejects, request_id::RequestId},
+    http2::node::Links,
     policy::{Policies, streams::rtsp_anywhere},
     serve::HttpService,
     sources::NamedSources,
     stats::RouterState,
     tls::{
+        accept::ALPN_HTTP2,
         cert_desk::CertDesk,
         cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
@@ -139,7 +141,8 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         rtsp: rtsp_anywhere(settings),
         rtsp_pairs: Arc::default(),
         hostname: hostname(),
-        tls: tls_config(&certs)?,
+        http2: settings.http2,
+        tls: tls_config(&certs, settings.http2)?,
         certs: certs.clone(),
         pem_export: settings.pem_export,
     });
@@ -281,6 +284,7 @@ impl Fleet<'_> {
                     queues: Default::default(),
                     heads,
                     fairness,
+                    links: Links::default(),
                     log: log.sink(shard.clone()),
                     shard,
                     held_bytes: 0.into(),
@@ -366,13 +370,16 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
 }
 
 /// TLS 1.2 and 1.3 with tickets that every worker can open.
-fn tls_config(certs: &CertStore) -> Result<Arc<ServerConfig>, rustls::Error> {
+fn tls_config(certs: &CertStore, http2: Http2) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certs.clone()));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if http2 != Http2::Off {
+        config.alpn_protocols.insert(0, ALPN_HTTP2.to_vec());
+    }
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(Arc::new(config))

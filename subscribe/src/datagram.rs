@@ -165,7 +165,12 @@ impl<'a> Subscription<'a> {
             },
             Item::Backup => self.backup = number(value)?,
             Item::Proto => {
-                self.proto = if value.first() == Some(&b'h') { Proto::Http } else { Proto::Uwsgi };
+                // uWSGI's routers look at the first letter; `h2c` is ours and HTTP to them.
+                self.proto = match value {
+                    b"h2c" => Proto::H2c,
+                    [b'h', ..] => Proto::Http,
+                    _ => Proto::Uwsgi,
+                };
             }
             Item::Algo => {
                 self.algo = std::str::from_utf8(value).ok().and_then(|name| name.parse().ok());

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn cancelling_a_hundred_requests_each_second_goes_on_for_ever() {
         assert_eq!(count_until(FrameKind::RstStream, |count| u64::from(count) * 10), None);
-        assert!(count_until(FrameKind::RstStream, |count| u64::from(count)).is_some());
+        assert!(count_until(FrameKind::RstStream, u64::from).is_some());
     }
 
     #[test]

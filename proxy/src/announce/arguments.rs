@@ -14,8 +14,8 @@ pub struct AnnounceArgs {
     /// Where the program listens: IP:PORT, /PATH or @ABSTRACT.
     #[arg(long, value_name = "ADDR")]
     pub address: String,
-    /// What the program speaks: uwsgi or http.
-    #[arg(long, value_name = "PROTO", default_value = "uwsgi", value_parser = ["uwsgi", "http"])]
+    /// What the program speaks: uwsgi, http (HTTP/1.1) or h2c (HTTP/2 without TLS, for gRPC).
+    #[arg(long, value_name = "PROTO", default_value = "uwsgi", value_parser = ["uwsgi", "http", "h2c"])]
     pub proto: String,
     /// Share against the key's other nodes.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]

@@ -95,7 +95,11 @@ impl Plan {
             Ok(Claim {
                 key: route_key(key)?,
                 address: address.to_string(),
-                proto: if args.proto == "http" { Proto::Http } else { Proto::Uwsgi },
+                proto: match args.proto.as_str() {
+                    "http" => Proto::Http,
+                    "h2c" => Proto::H2c,
+                    _ => Proto::Uwsgi,
+                },
                 modifier1: args.modifier1,
                 modifier2: args.modifier2,
                 weight: args.weight,

@@ -3,8 +3,12 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::values;
+
+/// Our crates. What libraries have to say is about packets, which are counted and not logged.
+const OURS: [&str; 3] = ["proxy", "router_core", "subscribe"];
 
 /// Where the level may come from when no flag gives it.
 pub const ENVIRONMENT: &str = "SUZERAIN_LOG";
@@ -17,11 +21,11 @@ pub fn from_environment() -> Option<LevelFilter> {
 /// Starts logging at `level`. A second call changes nothing.
 pub fn start(level: LevelFilter) {
     let terminal = std::io::stderr().is_terminal();
-    let _ = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .compact()
-        .with_max_level(level)
         .with_target(false)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
-        .with_writer(std::io::stderr)
-        .try_init();
+        .with_writer(std::io::stderr);
+    let ours = Targets::new().with_targets(OURS.map(|name| (name, level)));
+    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
 }

@@ -16,6 +16,7 @@ pub use scope::Scope;
 pub enum Opt {
     Http,
     Https,
+    Http2,
     ProxyProtocol,
     Subscribe,
     SignCheck,

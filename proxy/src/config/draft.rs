@@ -58,6 +58,7 @@ impl Draft {
         match opt {
             Opt::Http => settings.http.push(values::listener(text)?),
             Opt::Https => settings.https.push(values::listener(text)?),
+            Opt::Http2 => settings.http2 = values::http2(text)?,
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::TrustedProxy => settings.trusted_proxy.push(values::proxy_source(text)?),
             Opt::Via => settings.via = values::via(text)?,

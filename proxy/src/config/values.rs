@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::cert_store::ClientAuth;
 
-use super::{ProxySource, SignCheck, StaticRoute, Via, limits, units};
+use super::{Http2, ProxySource, SignCheck, StaticRoute, Via, limits, units};
 
 /// A listen address; the directory of a socket path must exist.
 pub fn listener(text: &str) -> Result<ListenAddr, String> {
@@ -80,6 +80,16 @@ pub fn bytes_or_none(text: &str) -> Result<Option<u64>, String> {
     match text {
         "none" => Ok(None),
         _ => units::bytes(text).map(Some).ok_or_else(|| "not a size".to_owned()),
+    }
+}
+
+/// `tls`, `all` or `off`.
+pub fn http2(text: &str) -> Result<Http2, String> {
+    match text {
+        "tls" => Ok(Http2::Tls),
+        "all" => Ok(Http2::All),
+        "off" => Ok(Http2::Off),
+        _ => Err("none of them".to_owned()),
     }
 }
 
@@ -216,6 +226,7 @@ pub fn static_route(text: &str) -> Result<StaticRoute, String> {
     for part in parts {
         match part.split_once('=') {
             Some(("proto", "http")) => route.proto = Proto::Http,
+            Some(("proto", "h2c")) => route.proto = Proto::H2c,
             Some(("proto", "uwsgi")) => route.proto = Proto::Uwsgi,
             Some(("proto", other)) => return Err(format!("the protocol \"{other}\" is unknown")),
             Some(("weight", text)) => {

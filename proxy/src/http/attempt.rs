@@ -2,23 +2,24 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
+use http::HeaderMap;
 use router_core::{
     deadline::Half,
     termination::{Phase, Side},
-    upstream::Upstream,
 };
 
 use super::{
     body_rate::BodyRate,
-    failure::Failure,
+    failure::{Cause, Failure},
     inbound::Inbound,
     raw_body::BodyUntil,
-    request_body::{BodyPump, send_request},
+    request_body::{BodyPump, end_request, send_request},
     response::{Asked, Finished, Progressed, ResponsePump},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
     config::Timeouts,
+    node::NodeConn,
     policy::Policy,
 };
 
@@ -43,7 +44,7 @@ pub struct Attempt<'a> {
     /// What was received and not consumed.
     pub inbound: &'a mut Inbound,
     /// The node's connection.
-    pub upstream: &'a mut Upstream,
+    pub upstream: &'a mut NodeConn,
     /// Deadlines and bounds.
     pub policy: &'a Policy,
     /// What others may know meanwhile.
@@ -61,6 +62,7 @@ impl Attempt<'_> {
         self.progressed.asked.set(request.len() as u64);
         let request =
             send_request(&mut self.upstream.write, &self.policy.timeouts, request).await?;
+        end_request(&mut self.upstream.write, None)?;
         self.progressed.request_done.set(true);
         let pump = ResponsePump {
             upstream: &mut self.upstream.read,
@@ -145,6 +147,10 @@ fn is_upstreams(failure: &Failure) -> bool {
 /// # Errors
 /// [`Failure`] of the client.
 pub async fn send_continue(writer: &mut ClientWriter, timeouts: &Timeouts) -> Result<(), Failure> {
+    let gone = |_| Failure::client(Phase::RequestBody, 400, Cause::ClientGone);
+    if let ClientWriter::Stream(stream) = writer {
+        return stream.interim(100, HeaderMap::new()).map_err(gone);
+    }
     writer.watch().arm(Half::Write, timeouts.write_stall);
     let (result, _) = writer.write_all(CONTINUE.to_vec(), 0).await;
     writer.watch().disarm(Half::Write);

@@ -12,7 +12,7 @@ use router_core::{
     termination::{Phase, Side as FaultOf, Termination},
     tunnel::{self, Side, TunnelBytes, TunnelEnd, TunnelLimits},
     upstream::{
-        Checkout, Reuse, Upstream, checkout,
+        Checkout, Reuse, checkout,
         retry::{Progress, Replay, Retry, after_failure},
     },
 };
@@ -26,6 +26,7 @@ use super::{
     inbound::Inbound,
     judge::{Held, Judged, Plan, Refusal, Round, Wish, judge},
     raw_body::{self, BodyUntil},
+    record::{Record, micros},
     rejects,
     response::{Asked, Finished, Progressed},
     rtsp::over_http,
@@ -33,10 +34,9 @@ use super::{
 use crate::{
     client::{ClientReader, ClientWriter},
     context::{ConnFacts, Context},
+    node::NodeConn,
     policy::Policy,
 };
-
-pub use super::record::{Record, micros};
 
 /// The client's connection, lent to one exchange.
 pub struct Client<'a> {
@@ -210,12 +210,17 @@ impl<'a> Exchange<'a> {
         unreachable!("the retry rule bounds the attempts")
     }
 
-    async fn check_out(&mut self, node: &Arc<Node>, how: Checkout) -> Result<Upstream, Failure> {
+    async fn check_out(&mut self, node: &Arc<Node>, how: Checkout) -> Result<NodeConn, Failure> {
         let how = if node.facts.proto == Proto::Uwsgi { Checkout::Fresh } else { how };
         let limit = self.policy.timeouts.connect;
         let began = (how == Checkout::Fresh).then(Instant::now);
         let eject = self.policy.resilience.eject;
-        let result = checkout(node, how, &self.ctx.pool, &self.ctx.shard, limit, eject).await;
+        let (pool, shard) = (&self.ctx.pool, &self.ctx.shard);
+        let result = match node.facts.proto {
+            // Boxed, so that the others do not carry its state.
+            Proto::H2c => Box::pin(self.ctx.links.open(node, how, shard, limit, eject)).await,
+            _ => checkout(node, how, pool, shard, limit, eject).await.map(NodeConn::from),
+        };
         self.record.node = Some(node.clone());
         match result {
             Ok(upstream) => {
@@ -238,7 +243,7 @@ impl<'a> Exchange<'a> {
     async fn attempt(
         &mut self,
         plan: &mut Plan,
-        upstream: &mut Upstream,
+        upstream: &mut NodeConn,
         body: &Body<'a>,
         progressed: &Progressed,
     ) -> Result<Finished, Failure> {
@@ -291,7 +296,7 @@ impl<'a> Exchange<'a> {
 
     /// Passes opaque bytes on until both sides are done. The bytes the client sent ahead of the node's
     /// agreement were kept back until now.
-    async fn tunnel(self, node: &Node, mut upstream: Upstream) -> Outcome {
+    async fn tunnel(self, node: &Node, mut upstream: NodeConn) -> Outcome {
         let timeouts = &self.policy.timeouts;
         let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
         let moved = TunnelBytes::default();
@@ -330,14 +335,13 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn finish(self, node: &Node, upstream: Upstream, finished: Finished) -> Outcome {
+    fn finish(self, node: &Node, upstream: NodeConn, finished: Finished) -> Outcome {
         blame::note_answer(self.ctx, self.policy, node, self.record.status);
         let reusable =
             finished.upstream_clean && finished.request_done && node.facts.proto == Proto::Http;
-        if reusable {
-            upstream.read.watch().disarm(deadline::Half::Read);
-            let now = deadline::now_ms();
-            self.ctx.pool.borrow_mut().keep(node.id, upstream.read, upstream.write, now);
+        if reusable && let Some((read, write)) = upstream.into_socket() {
+            read.watch().disarm(deadline::Half::Read);
+            self.ctx.pool.borrow_mut().keep(node.id, read, write, deadline::now_ms());
         }
         Outcome::Complete(finished)
     }

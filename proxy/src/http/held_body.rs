@@ -13,7 +13,7 @@ use super::{
     body_rate::BodyRate,
     failure::{Cause, Failure},
     inbound::Inbound,
-    request_body::{receive_body, scan_payload},
+    request_body::{receive_body, receive_or_end, scan_payload},
 };
 use crate::{client::ClientReader, context::Context, policy::Policy};
 
@@ -49,6 +49,9 @@ impl<'c> HeldBody<'c> {
         let mut input = buffer::take(Use::Body);
         input.extend_from_slice(inbound.bytes());
         inbound.consume(input.len());
+        if reader.is_stream() {
+            return held.receive_stream(reader, input).await;
+        }
         loop {
             let scanned =
                 scan_payload(&mut scanner, &input, |payload| held.bytes.extend_from_slice(payload))
@@ -63,6 +66,26 @@ impl<'c> HeldBody<'c> {
             rate.begin_wait();
             input = receive_body(reader, &policy.timeouts, input, BODY_BYTES).await?;
             rate.end_wait(input.len())?;
+        }
+    }
+
+    /// Receives a body that comes as bare payload.
+    async fn receive_stream(
+        mut self,
+        reader: &mut ClientReader,
+        mut input: Vec<u8>,
+    ) -> Result<Self, Failure> {
+        loop {
+            self.bytes.extend_from_slice(&input);
+            self.account()?;
+            input.clear();
+            let received;
+            (input, received) =
+                receive_or_end(reader, &self.policy.timeouts, input, BODY_BYTES).await?;
+            if received == 0 {
+                buffer::give(Use::Body, input);
+                return Ok(self);
+            }
         }
     }
 

@@ -210,7 +210,9 @@ fn admit(
         node: &node,
     };
     match node.facts.proto {
-        Proto::Http => forward_http::write_head(&forward, &mut request),
+        // A WebSocket over HTTP/2 to a node is not built.
+        Proto::H2c if Wish::of(head) == Wish::WebSocket => return Err(Denial::Status(501)),
+        Proto::Http | Proto::H2c => forward_http::write_head(&forward, &mut request),
         Proto::Uwsgi => forward_uwsgi::write_head(&forward, &mut request)?,
         // A protocol the table knows and this router does not.
         _ => return Err(Denial::Status(502)),

@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use http1_wire::{REJECTS, RefusedIn};
+use http2_wire::RequestRefusal;
 
 /// The Host is made of host octets but is no host.
 pub const HOST_SYNTAX: &str = "host_syntax";
@@ -19,6 +20,7 @@ pub fn reasons() -> &'static [&'static str] {
             .map(|row| row.label)
             .collect();
         reasons.push(HOST_SYNTAX);
+        reasons.extend(RequestRefusal::ALL.map(RequestRefusal::label));
         reasons.sort_unstable();
         reasons.dedup();
         reasons

@@ -4,6 +4,10 @@
 //! other tenants or the inside of the router.
 
 use super::judge::Refusal;
+/// How long the answer to a client that asks too much is held back: a connection is refused ten times
+/// a second at most, however fast it could ask, so that a flood costs the other keys little time. Of
+/// HTTP/2 that holds for each of its streams.
+pub const HELD_ANSWER_MS: u64 = 100;
 
 /// Whether the connection outlives the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,12 +64,21 @@ pub const fn wording(status: u16) -> (&'static str, &'static str) {
     }
 }
 
-/// Appends a complete response; the detail of a refusal narrows down what is wrong and is shown in
-/// parentheses.
+/// The text of an answer; `detail` narrows down what is wrong and is shown in parentheses.
+pub fn text(status: u16, detail: &str) -> String {
+    let (reason, explanation) = wording(status);
+    if detail.is_empty() {
+        format!("{status} {reason}\r\n{explanation}\n")
+    } else {
+        format!("{status} {reason}\r\n{explanation} ({detail})\n")
+    }
+}
+
+/// Appends a complete response; the detail of a refusal narrows down what is wrong.
 pub fn write(refusal: &Refusal, after: Persistence, out: &mut Vec<u8>) {
     let Refusal { detail, location, .. } = refusal;
     let (status, retry_after_s, text) = (refusal.status, refusal.retry_after_s, refusal.text);
-    let (reason, explanation) = wording(status);
+    let (reason, _) = wording(status);
     let mut status_buffer = itoa::Buffer::new();
     let digits = status_buffer.format(status).as_bytes();
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -73,11 +86,8 @@ pub fn write(refusal: &Refusal, after: Persistence, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ");
-    let mut bytes = 3 + 1 + reason.len() + 2 + explanation.len() + 1;
-    if !detail.is_empty() {
-        bytes += 3 + detail.len();
-    }
-    out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
+    let body = self::text(status, detail);
+    out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
     out.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
     if retry_after_s > 0 {
         out.extend_from_slice(b"Retry-After: ");
@@ -93,20 +103,9 @@ pub fn write(refusal: &Refusal, after: Persistence, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Connection: close\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    if text == Text::Withheld {
-        return;
+    if text == Text::Shown {
+        out.extend_from_slice(body.as_bytes());
     }
-    out.extend_from_slice(digits);
-    out.push(b' ');
-    out.extend_from_slice(reason.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(explanation.as_bytes());
-    if !detail.is_empty() {
-        out.extend_from_slice(b" (");
-        out.extend_from_slice(detail.as_bytes());
-        out.push(b')');
-    }
-    out.push(b'\n');
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ mod until_closed;
 
 use std::cell::Cell;
 
+use http::HeaderMap;
 use http1_wire::{
     CHUNK_END, ChunkScanner, ChunkState, LAST_CHUNK, RequestFraming, write_chunk_size_line,
 };
 use router_core::{
     buffer::{self, BODY_BYTES, Use},
     deadline::Half,
-    io::WriteHalf,
     termination::Phase,
 };
 
@@ -21,7 +21,7 @@ use super::{
     failure::{Cause, Failure},
     inbound::Inbound,
 };
-use crate::{client::ClientReader, config::Timeouts};
+use crate::{client::ClientReader, config::Timeouts, node::NodeWriter};
 
 /// The two ends of a request body and its bounds.
 pub struct BodyPump<'a> {
@@ -30,7 +30,7 @@ pub struct BodyPump<'a> {
     /// What was received of it together with the head.
     pub inbound: &'a mut Inbound,
     /// Where it goes.
-    pub upstream: &'a mut WriteHalf,
+    pub upstream: &'a mut NodeWriter,
     /// Deadlines.
     pub timeouts: &'a Timeouts,
     /// Most bytes it may have.
@@ -48,10 +48,51 @@ impl BodyPump<'_> {
     /// [`Failure`] of either side; then an unknown part of the body has reached the node.
     pub async fn run(mut self, framing: RequestFraming) -> Result<(), Failure> {
         match framing {
-            RequestFraming::None => Ok(()),
-            RequestFraming::Length(bytes) => self.pump_length(bytes).await,
-            RequestFraming::Chunked => self.pump_chunked().await,
+            RequestFraming::None => {}
+            RequestFraming::Length(bytes) => self.pump_length(bytes).await?,
+            RequestFraming::Chunked if self.reader.is_stream() => self.pump_stream().await?,
+            RequestFraming::Chunked => self.pump_chunked().await?,
         }
+        end_request(self.upstream, self.reader.take_trailers())
+    }
+
+    /// Moves bare payload to its end.
+    async fn pump_stream(&mut self) -> Result<(), Failure> {
+        let chunked = !self.upstream.is_stream();
+        let mut input = buffer::take(Use::Body);
+        let mut output = buffer::take(Use::Body);
+        loop {
+            let received;
+            (input, received) =
+                receive_or_end(self.reader, self.timeouts, input, BODY_BYTES / 2).await?;
+            self.note_payload(received)?;
+            if chunked && received > 0 {
+                write_chunk(&input, &mut output);
+            } else if chunked {
+                output.extend_from_slice(LAST_CHUNK);
+            } else {
+                std::mem::swap(&mut input, &mut output);
+            }
+            if !output.is_empty() {
+                output = self.send(output).await?;
+                output.clear();
+            }
+            input.clear();
+            if received == 0 {
+                buffer::give(Use::Body, input);
+                buffer::give(Use::Body, output);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts payload of a body whose length nobody stated.
+    fn note_payload(&self, bytes: usize) -> Result<(), Failure> {
+        self.received.set(self.received.get() + bytes as u64);
+        if self.body_bytes_max.is_some_and(|most| self.received.get() > most) {
+            return Err(Failure::router(Phase::RequestBody, 413, Cause::BodyTooLarge));
+        }
+        Ok(())
     }
 
     async fn pump_length(&mut self, mut left: u64) -> Result<(), Failure> {
@@ -83,14 +124,21 @@ impl BodyPump<'_> {
         self.inbound.consume(input.len());
         let mut output = buffer::take(Use::Body);
         loop {
-            let scanned = rechunk(&mut scanner, &input, &mut output)?;
-            self.received.set(self.received.get() + scanned.payload as u64);
-            if self.body_bytes_max.is_some_and(|most| self.received.get() > most) {
-                return Err(Failure::router(Phase::RequestBody, 413, Cause::BodyTooLarge));
-            }
+            let chunked = !self.upstream.is_stream();
+            let scanned = scan_payload(&mut scanner, &input, |payload| {
+                if chunked {
+                    write_chunk(payload, &mut output);
+                } else {
+                    output.extend_from_slice(payload);
+                }
+            })
+            .map_err(|error| Failure::client(Phase::RequestBody, 400, Cause::ClientBody(error)))?;
+            self.note_payload(scanned.payload)?;
             if scanned.ended {
                 self.inbound.push_back(&input[scanned.consumed..]);
-                output.extend_from_slice(LAST_CHUNK);
+                if chunked {
+                    output.extend_from_slice(LAST_CHUNK);
+                }
             }
             if !output.is_empty() {
                 output = self.send(output).await?;
@@ -125,7 +173,7 @@ impl BodyPump<'_> {
 /// # Errors
 /// [`Failure`] of the node.
 pub async fn send_request(
-    upstream: &mut WriteHalf,
+    upstream: &mut NodeWriter,
     timeouts: &Timeouts,
     buffer: Vec<u8>,
 ) -> Result<Vec<u8>, Failure> {
@@ -134,6 +182,16 @@ pub async fn send_request(
     upstream.watch().disarm(Half::Write);
     result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.watch()))?;
     Ok(buffer)
+}
+
+/// Tells a node that its request is complete, where the bytes do not say so themselves.
+///
+/// # Errors
+/// [`Failure`] of the node.
+pub fn end_request(upstream: &mut NodeWriter, trailers: Option<HeaderMap>) -> Result<(), Failure> {
+    upstream
+        .end_request(trailers)
+        .map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.watch()))
 }
 
 /// Receives some of a body from the client, under the deadline between two reads.
@@ -146,11 +204,29 @@ pub async fn receive_body(
     buffer: Vec<u8>,
     most: usize,
 ) -> Result<Vec<u8>, Failure> {
+    match receive_or_end(reader, timeouts, buffer, most).await? {
+        (_, 0) => Err(Failure::client_ended(Phase::RequestBody, reader.watch())),
+        (buffer, _) => Ok(buffer),
+    }
+}
+
+/// Receives some of a body, or zero bytes where the stream ends.
+///
+/// # Errors
+/// [`Failure`] of the client.
+pub async fn receive_or_end(
+    reader: &mut ClientReader,
+    timeouts: &Timeouts,
+    buffer: Vec<u8>,
+    most: usize,
+) -> Result<(Vec<u8>, usize), Failure> {
     reader.watch().arm(Half::Read, timeouts.body_idle);
     let (result, buffer) = reader.read(buffer, most).await;
     reader.watch().disarm(Half::Read);
     match result {
-        Ok(received) if received > 0 => Ok(buffer),
+        Ok(received) if received > 0 || reader.watch().expired().is_none() => {
+            Ok((buffer, received))
+        }
         _ => Err(Failure::client_ended(Phase::RequestBody, reader.watch())),
     }
 }
@@ -165,19 +241,12 @@ pub struct Rechunked {
     pub ended: bool,
 }
 
-/// Writes the payload of `input` as chunks of our own making: what the client put into its framing
-/// never reaches a node.
-fn rechunk(
-    scanner: &mut ChunkScanner,
-    input: &[u8],
-    output: &mut Vec<u8>,
-) -> Result<Rechunked, Failure> {
-    scan_payload(scanner, input, |payload| {
-        write_chunk_size_line(payload.len() as u64, output);
-        output.extend_from_slice(payload);
-        output.extend_from_slice(CHUNK_END);
-    })
-    .map_err(|error| Failure::client(Phase::RequestBody, 400, Cause::ClientBody(error)))
+/// Writes payload as a chunk of our own making: what a client put into its framing never reaches a
+/// node.
+fn write_chunk(payload: &[u8], output: &mut Vec<u8>) {
+    write_chunk_size_line(payload.len() as u64, output);
+    output.extend_from_slice(payload);
+    output.extend_from_slice(CHUNK_END);
 }
 
 /// Hands each run of payload in `input` to `sink`.

@@ -12,7 +12,6 @@ use http1_wire::{
 use router_core::{
     buffer::{self, REPLY_BYTES, Use},
     deadline::Half,
-    io::ReadHalf,
     termination::Phase,
     upstream::retry::Progress,
 };
@@ -23,7 +22,7 @@ use super::{
     raw_body,
     rtsp::over_http,
 };
-use crate::{client::ClientWriter, context::Scheme, policy::Policy};
+use crate::{client::ClientWriter, context::Scheme, node::NodeReader, policy::Policy};
 
 /// What the client asked, as far as the response depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +83,7 @@ impl Finished {
 /// The two ends of a response.
 pub struct ResponsePump<'a> {
     /// Where it comes from.
-    pub upstream: &'a mut ReadHalf,
+    pub upstream: &'a mut NodeReader,
     /// Where it goes.
     pub writer: &'a mut ClientWriter,
     /// Deadlines and rules.
@@ -153,6 +152,7 @@ impl ResponsePump<'_> {
             }
         };
         buffer::give(Use::Reply, input);
+        self.end()?;
         Ok(Finished {
             client_stays: begun.client_stays,
             upstream_clean: clean && begun.upstream_keeps,
@@ -163,7 +163,7 @@ impl ResponsePump<'_> {
 
     /// Looks for the next head in `input` and takes it out if it is not the final one.
     fn judge(
-        &self,
+        &mut self,
         input: &mut Vec<u8>,
         asked: Asked,
         output: &mut Vec<u8>,
@@ -186,12 +186,12 @@ impl ResponsePump<'_> {
                 Wish::Http | Wish::WebSocket | Wish::RtspSending => false,
             };
             if opens {
-                let spent = self.open(&head, asked, output);
+                let spent = self.open(&head, asked, output)?;
                 input.drain(..spent);
                 return Ok(Found::Switched);
             }
             if !head.is_interim() {
-                return Ok(Found::Final(self.begin(&head, asked, output)));
+                return self.begin(&head, asked, output).map(Found::Final);
             }
             let facts = ReplyFacts {
                 client_version: asked.version,
@@ -212,7 +212,7 @@ impl ResponsePump<'_> {
             };
             if found.is_some() {
                 self.progressed.status.set(head.status);
-                write_response_head(&head, &facts, output);
+                self.put_head(&head, &facts, output)?;
             }
             let spent = head.head_bytes;
             input.drain(..spent);
@@ -223,18 +223,33 @@ impl ResponsePump<'_> {
     }
 
     /// The response never ends: what follows its head is not HTTP any more.
-    fn open(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> usize {
+    fn open(
+        &mut self,
+        head: &ResponseHead<'_, '_>,
+        asked: Asked,
+        output: &mut Vec<u8>,
+    ) -> Result<usize, Failure> {
         self.progressed.status.set(head.status);
         let body = ReplyBody::UntilClose;
         let client_version = asked.version;
         let facts = ReplyFacts { client_version, body, keep_alive: false, edit: NO_EDIT };
-        write_response_head(head, &facts, output);
-        head.head_bytes
+        self.put_head(head, &facts, output)?;
+        Ok(head.head_bytes)
     }
 
-    fn begin(&self, head: &ResponseHead<'_, '_>, asked: Asked, output: &mut Vec<u8>) -> Begun {
+    fn begin(
+        &mut self,
+        head: &ResponseHead<'_, '_>,
+        asked: Asked,
+        output: &mut Vec<u8>,
+    ) -> Result<Begun, Failure> {
         self.progressed.status.set(head.status);
-        let body = ReplyBody::relayed(head.framing, asked.version);
+        let body = if self.writer.is_stream() {
+            // Bare payload, as to an HTTP/1.0 client, but its end is told.
+            ReplyBody::relayed(head.framing, Version::Http10)
+        } else {
+            ReplyBody::relayed(head.framing, asked.version)
+        };
         let client_stays = asked.keep_alive
             && body != ReplyBody::UntilClose
             && self.progressed.request_done.get()
@@ -247,14 +262,40 @@ impl ResponsePump<'_> {
             keep_alive: client_stays,
             edit: edit.facts(),
         };
-        write_response_head(head, &facts, output);
-        Begun {
+        self.put_head(head, &facts, output)?;
+        Ok(Begun {
             framing: head.framing,
             body,
             upstream_keeps: head.keep_alive,
             client_stays,
             head_bytes: head.head_bytes,
-        }
+        })
+    }
+
+    /// Writes a head into the output, or straight into the stream.
+    fn put_head(
+        &mut self,
+        head: &ResponseHead<'_, '_>,
+        facts: &ReplyFacts,
+        output: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let ClientWriter::Stream(stream) = self.writer else {
+            write_response_head(head, facts, output);
+            return Ok(());
+        };
+        // Counted before, as every send.
+        self.progressed.sent.set(self.progressed.sent.get() + head.head_bytes as u64);
+        stream
+            .relay_head(head, facts)
+            .map_err(|_| Failure::client(Phase::ResponseHead, 400, Cause::ClientGone))
+    }
+
+    /// Ends the response where its bytes do not say so themselves.
+    fn end(&mut self) -> Result<(), Failure> {
+        let ClientWriter::Stream(stream) = self.writer else { return Ok(()) };
+        stream
+            .end(self.upstream.take_trailers())
+            .map_err(|_| Failure::client(Phase::ResponseBody, 400, Cause::ClientGone))
     }
 
     async fn receive_head(&mut self, mut input: Vec<u8>) -> Result<Vec<u8>, Failure> {

@@ -4,35 +4,30 @@ mod rtsp;
 
 use std::{io, rc::Rc, time::Instant};
 
-use http1_wire::{FieldSlots, HeadEnd, Parsed, head_end, parse_request};
-use route_table::{HostBuf, Tried};
+use http1_wire::{HeadEnd, head_end};
+use route_table::Tried;
 use router_core::{
-    access_log::AccessRecord,
     buffer::{self, Use},
     deadline::{self, Half},
     heads::HeadSlot,
     io::sleep_ms,
-    metrics::{Counter, Latency},
+    metrics::Counter,
     termination::{Phase, Side, Termination},
-    tunnel::Source,
 };
 
 use super::{
-    exchange::{self, Client, Outcome, Record, micros},
+    conclude::{conclude, termination_of},
+    exchange::{self, Client, Outcome},
     inbound::Inbound,
-    judge::{Held, Judged, Pace, Refusal, Round, judge, request_host, route_of},
-    provenance,
-    reply::{self, Persistence},
-    request_id::{self, RequestId, RequestIds},
+    judge::{Held, Judged, Pace, Refusal, Round, judge},
+    record::Record,
+    reply::{self, HELD_ANSWER_MS, Persistence},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
-    context::{ConnFacts, Context, Scheme, Trust},
+    context::{ConnFacts, Context},
 };
 
-/// How long the answer to a client that asks too much is held back: a connection is refused ten times
-/// a second at most, however fast it could ask, so that a flood costs the other keys little time.
-const HELD_ANSWER_MS: u64 = 100;
 /// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long they are waited for.
@@ -257,6 +252,10 @@ impl Session {
         }
     }
 
+    fn conclude(&self, record: &Record) {
+        conclude(&self.ctx, &self.conn, self.inbound.head(), record);
+    }
+
     /// Closing while the client sends would reset the connection and take the answer with it.
     async fn linger(&mut self) {
         if self.writer.shutdown().await.is_err() {
@@ -276,88 +275,4 @@ impl Session {
         }
         buffer::give(Use::Reply, buffer);
     }
-
-    /// Counts an exchange that ended and writes its line.
-    fn conclude(&self, record: &Record) {
-        let shard = &self.ctx.shard;
-        let duration_us = micros(record.started);
-        shard.add(Counter::RequestBytes, record.bytes_in);
-        shard.add(Counter::ResponseBytes, record.bytes_out);
-        if record.status > 0 {
-            shard.add(Counter::of_status(record.status), 1);
-        }
-        shard.count_end(record.termination);
-        shard.observe_us(Latency::Request, duration_us);
-        if self.ctx.log.enabled() {
-            self.log(record, duration_us);
-        }
-    }
-
-    fn log(&self, record: &Record, duration_us: u64) {
-        if self.log_rtsp(record, duration_us) {
-            return;
-        }
-        let mut slots = FieldSlots::new();
-        let head = match parse_request(self.inbound.head(), &mut slots) {
-            Ok(Parsed::Complete(head)) => Some(head),
-            _ => None,
-        };
-        let mut buf = HostBuf::new();
-        let host =
-            head.as_ref().and_then(|head| request_host(&self.ctx, &self.conn, head, &mut buf).ok());
-        let mut table = self.ctx.table.borrow_mut();
-        let routed = host.as_ref().zip(head.as_ref()).filter(|_| record.node.is_some());
-        let key = routed.and_then(|(host, head)| {
-            let route = route_of(table.load(), head, host, self.ctx.shared.dotsplit)?;
-            Some(route.key().as_str())
-        });
-        // Whom a trusted proxy told of, and what it called the request.
-        let told = head.as_ref().filter(|_| self.conn.trust == Trust::Proxy);
-        let rules = &self.ctx.shared.headers;
-        let client = told.and_then(|head| provenance::told_client(&rules.trusted, head));
-        let client = client.map(|ip| ip.to_string());
-        let kept = told.filter(|_| rules.request_ids == RequestIds::On);
-        let kept = kept.and_then(|head| request_id::kept(&self.conn, head));
-        let hex = record.id.map(RequestId::hex);
-        self.ctx.log.write(&AccessRecord {
-            at: unix_ms().saturating_sub(duration_us / 1000),
-            client: client.as_deref().unwrap_or(&self.conn.client),
-            method: head.as_ref().map_or("", |head| head.method.as_str()),
-            target: head.as_ref().map_or(b"", |head| head.target.raw()),
-            host: host.as_ref().map_or("", |host| host.host_port()),
-            version: match head.as_ref().map(|head| head.version) {
-                Some(http1_wire::Version::Http10) => "HTTP/1.0",
-                Some(http1_wire::Version::Http11) => "HTTP/1.1",
-                None => "",
-            },
-            status: record.status,
-            bytes_out: record.bytes_out,
-            bytes_in: record.bytes_in,
-            duration_us,
-            connect_us: record.connect_us,
-            key: key.unwrap_or(""),
-            node: record.node.as_ref().map_or("", |node| &node.facts.announced),
-            tls: self.conn.scheme == Scheme::Https,
-            termination: record.termination,
-            reused_upstream: record.reused,
-            request_id: hex.as_ref().map(|hex| &hex[..]).or(kept).unwrap_or_default(),
-        });
-    }
-}
-
-fn termination_of(refusal: &Refusal) -> Termination {
-    if refusal.status < 400 {
-        // A redirect is an answer like any other.
-        return Termination::CLEAN;
-    }
-    let side = match refusal.status {
-        400 | 414 | 431 | 501 | 505 | 417 => Side::Client,
-        _ => Side::Router,
-    };
-    let phase = if refusal.status == 503 { Phase::Connect } else { Phase::RequestHead };
-    Termination::new(side, phase)
-}
-
-fn unix_ms() -> u64 {
-    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }

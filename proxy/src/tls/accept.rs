@@ -19,6 +19,8 @@ pub struct Agreed {
     /// The pair the client was given.
     pub entry: Arc<CertEntry>,
 }
+/// The name of HTTP/2 over TLS (RFC 9113 3.2).
+pub const ALPN_HTTP2: &[u8] = b"h2";
 
 /// Why a handshake did not complete.
 #[derive(Debug, thiserror::Error)]

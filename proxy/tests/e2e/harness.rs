@@ -7,6 +7,8 @@ pub mod certs;
 pub mod client;
 pub mod client_pki;
 pub mod datagram;
+pub mod h2;
+pub mod h2_frames;
 pub mod metrics;
 pub mod origin;
 pub mod process;

@@ -15,7 +15,7 @@ use crate::harness::wait::{SOON, eventually_true};
 use crate::harness::{Client, Router, get, require_tool};
 
 /// A WebSocket server that sends every message back; its address.
-fn echo_server() -> SocketAddr {
+pub fn echo_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     thread::spawn(move || {

@@ -23,6 +23,8 @@ pub enum Proto {
     Uwsgi,
     /// HTTP/1.1 with keep-alive.
     Http,
+    /// HTTP/2 without TLS, many requests on one connection.
+    H2c,
 }
 
 impl Proto {
@@ -31,6 +33,7 @@ impl Proto {
         match self {
             Self::Uwsgi => "uwsgi",
             Self::Http => "http",
+            Self::H2c => "h2c",
         }
     }
 }

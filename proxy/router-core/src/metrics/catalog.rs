@@ -91,6 +91,15 @@ families! {
     TLS_RESUMPTIONS = Counter "suzerain_tls_resumptions_total" []
         "TLS handshakes that resumed an earlier session by ticket.";
 
+    HTTP2_CONNECTIONS = Counter "suzerain_http2_connections_total" []
+        "Client connections that speak HTTP/2.";
+    HTTP2_STREAMS = Counter "suzerain_http2_streams_total" []
+        "Streams that clients opened.";
+    HTTP2_FLOODS = Counter "suzerain_http2_floods_total" ["kind"]
+        "HTTP/2 connections ended because of what they were flooded with, by kind.";
+    HTTP2_REFUSALS = Counter "suzerain_http2_refusals_total" ["reason"]
+        "Refused by the HTTP/2 codec itself: requests with too large a header list (431), and connections that broke the protocol.";
+
     REQUESTS = Counter "suzerain_requests_total" []
         "Requests whose head was read and accepted.";
     HEAD_REJECTS = Counter "suzerain_head_rejects_total" ["reason"]

@@ -73,6 +73,19 @@ const ROUTER: &[OptFacts] = &[
         example: r#"["127.0.0.1:8443"]"#,
     },
     OptFacts {
+        opt: Opt::Http2,
+        name: "http2",
+        shape: Shape::One,
+        section: Section::Routing,
+        value: "tls|all|off",
+        default: "tls",
+        allowed: "tls, all or off",
+        about: "Where HTTP/2 is spoken to clients: tls offers it on HTTPS listeners, all takes it on \
+             plain listeners too, from clients that begin with it (prior knowledge).",
+        cost: "An idle HTTP/2 connection costs several times as much memory as one of HTTP/1.",
+        example: r#""tls""#,
+    },
+    OptFacts {
         opt: Opt::ProxyProtocol,
         name: "proxy-protocol",
         shape: Shape::Many,
@@ -92,12 +105,12 @@ const ROUTER: &[OptFacts] = &[
         name: "route",
         shape: Shape::Many,
         section: Section::Routing,
-        value: "KEY=ADDR[,proto=http][,weight=N]",
+        value: "KEY=ADDR[,proto=http|h2c][,weight=N]",
         default: "none",
         allowed: "KEY=ADDR with ADDR an IP:PORT, /PATH or @ABSTRACT socket, then optionally \
-             ,proto=uwsgi or ,proto=http and ,weight=1 to 65535",
+             ,proto=uwsgi, ,proto=http or ,proto=h2c and ,weight=1 to 65535",
         about: "A node that needs no subscription and never expires. The protocol is uwsgi unless \
-             it says proto=http.",
+             it says proto=http (HTTP/1.1) or proto=h2c (HTTP/2, as gRPC needs it).",
         cost: "",
         example: r#"["static.example=127.0.0.1:3000,proto=http,weight=2"]"#,
     },

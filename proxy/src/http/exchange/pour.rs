@@ -1,12 +1,13 @@
 //! Exchanges that are tunnels from their first byte on: what RTSP leaves to pass as it comes.
 
 use route_table::{Node, Tried};
-use router_core::upstream::{Checkout, Upstream};
+use router_core::upstream::Checkout;
 
-use super::{Client, Exchange, InFlight, Outcome, Record};
+use super::{Client, Exchange, InFlight, Outcome};
 use crate::{
     context::Context,
-    http::{judge::Plan, request_body::send_request},
+    http::{judge::Plan, record::Record, request_body::send_request},
+    node::NodeConn,
     policy::Policy,
 };
 
@@ -18,7 +19,7 @@ pub async fn pass_on(
     client: Client<'_>,
     record: &mut Record,
     node: &Node,
-    upstream: Upstream,
+    upstream: NodeConn,
 ) {
     let tried = Tried::default();
     Exchange { ctx, policy, client, record, tried }.tunnel(node, upstream).await;

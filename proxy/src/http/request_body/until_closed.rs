@@ -4,6 +4,7 @@ use router_core::{
     buffer::{self, BODY_BYTES, Use},
     deadline::Half,
     termination::Phase,
+    tunnel::Sink,
 };
 
 use super::{BodyPump, Failure, send_request};
@@ -31,7 +32,7 @@ impl BodyPump<'_> {
             let ended = matches!(result, Ok(0)) && self.reader.watch().expired().is_none();
             if ended {
                 buffer::give(Use::Body, buffer);
-                let told = self.upstream.shutdown().await;
+                let told = self.upstream.finish().await;
                 let watch = self.upstream.watch();
                 return told.map_err(|_| Failure::upstream_ended(Phase::RequestBody, watch));
             }

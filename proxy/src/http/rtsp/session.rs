@@ -13,7 +13,7 @@ use router_core::{
     deadline::{self, Half},
     metrics::{Counter, Latency},
     termination::{Phase, Side as FaultOf, Termination},
-    upstream::{self, Checkout, Upstream, checkout, retry::ATTEMPTS_MAX},
+    upstream::{self, Checkout, checkout, retry::ATTEMPTS_MAX},
 };
 
 use super::{
@@ -24,12 +24,14 @@ use super::{
 use crate::{
     context::Context,
     http::{
-        exchange::{Client, Record, micros, pour},
+        exchange::{Client, pour},
         failure::{Cause, Failure},
         gate::Admitted,
         in_flight::InFlight,
+        record::{Record, micros},
         request_body::{receive_body, send_request},
     },
+    node::NodeConn,
     policy::Policy,
 };
 
@@ -154,7 +156,7 @@ impl Line<'_> {
     }
 
     /// A connection to `node`, `None` if it has none and another may be tried.
-    async fn connect(&mut self, node: &Arc<Node>, policy: &Policy) -> Option<Upstream> {
+    async fn connect(&mut self, node: &Arc<Node>, policy: &Policy) -> Option<NodeConn> {
         let (ctx, began) = (self.ctx, Instant::now());
         let (limit, eject) = (policy.timeouts.connect, policy.resilience.eject);
         let outcome = checkout(node, Checkout::Fresh, &ctx.pool, &ctx.shard, limit, eject).await;
@@ -165,7 +167,7 @@ impl Line<'_> {
                 self.record.connect_us = micros(began);
                 ctx.shard.observe_us(Latency::UpstreamConnect, self.record.connect_us);
                 self.record.termination = Termination::CLEAN;
-                return Some(upstream);
+                return Some(upstream.into());
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => FaultOf::UpstreamDeadline,
             Err(_refused) => FaultOf::Upstream,
@@ -179,7 +181,7 @@ impl Line<'_> {
         &mut self,
         node: &Node,
         policy: &Policy,
-        mut upstream: Upstream,
+        mut upstream: NodeConn,
         request: Vec<u8>,
     ) -> Result<(), Refused> {
         let timeouts = &policy.timeouts;
@@ -217,7 +219,7 @@ impl Line<'_> {
         &mut self,
         node: &Node,
         policy: &Policy,
-        upstream: &mut Upstream,
+        upstream: &mut NodeConn,
     ) -> Result<Vec<u8>, Refused> {
         let mut answer = buffer::take(Use::Reply);
         while answer.len() < STATUS_LINE_BYTES {

@@ -65,6 +65,40 @@ counters! {
         /// A completed handshake was a resumption.
         TlsResumptions
     }
+    HTTP2_CONNECTIONS {
+        /// A connection began to speak HTTP/2.
+        Http2Connections
+    }
+    HTTP2_STREAMS {
+        /// A stream was opened.
+        Http2Streams
+    }
+    HTTP2_FLOODS {
+        /// Streams the client reset.
+        Http2FloodReset = "reset",
+        /// Streams we had to reset.
+        Http2FloodOwnReset = "made_you_reset",
+        /// A header block of too many frames.
+        Http2FloodContinuation = "continuation",
+        /// SETTINGS.
+        Http2FloodSettings = "settings",
+        /// PING.
+        Http2FloodPing = "ping",
+        /// DATA without data.
+        Http2FloodEmptyData = "empty_data",
+        /// WINDOW_UPDATE.
+        Http2FloodWindowUpdate = "window_update",
+        /// Frames that do nothing.
+        Http2FloodIdle = "idle_frames",
+        /// What the codec itself took for a flood, such as DATA in tiny pieces.
+        Http2FloodCodec = "codec",
+    }
+    HTTP2_REFUSALS {
+        /// A header list above the bound, which gets 431.
+        Http2HeaderList = "header_list",
+        /// A connection that broke the protocol.
+        Http2Malformed = "malformed",
+    }
     REQUESTS {
         /// A request head was accepted.
         Requests
