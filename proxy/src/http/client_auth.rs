@@ -21,7 +21,9 @@ pub fn check_host(ctx: &Context, conn: &ConnFacts, host: &str) -> Result<(), Den
         return Ok(());
     }
     ctx.shard.add(Counter::Misdirected, 1);
-    Err(Denial::Status(421))
+    let is_own = conn.sni.as_deref() == Some(host);
+    // A client comes back over a new connection only if it cannot use this one.
+    Err(if is_own { Denial::Outdated } else { Denial::Status(421) })
 }
 
 /// Refuses a request for a key that only clients with a certificate may ask for, unless the

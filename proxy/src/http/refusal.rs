@@ -70,8 +70,10 @@ pub fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refu
             ctx.shard.count_head_reject(rejects::index(error.label()));
             (error.status(), error.to_string())
         }
+        Denial::Outdated => (denial.status(), String::new()),
         Denial::Shed(shed) => (shed.status, shed.detail.to_owned()),
     };
+    let is_usable = !matches!(denial, Denial::Outdated);
     let (retry_after_s, pace) = match denial {
         Denial::Shed(shed) => (shed.retry_after_s, Pace::Held),
         _ => (retry_after(status), Pace::AtOnce),
@@ -85,7 +87,7 @@ pub fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refu
         text: if head.method == Method::Head { Text::Withheld } else { Text::Shown },
         head: Some(RefusedHead {
             head_bytes: head.head_bytes,
-            may_stay: head.keep_alive && head.framing == RequestFraming::None,
+            may_stay: is_usable && head.keep_alive && head.framing == RequestFraming::None,
         }),
     }
 }
@@ -94,6 +96,8 @@ pub fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refu
 pub enum Denial {
     /// The status says it all.
     Status(u16),
+    /// The connection is not what its host wants of one any more (421); it ends with the answer.
+    Outdated,
     /// There are too many.
     Shed(Shed),
     /// Its path cannot be decoded, which a uwsgi node needs.
@@ -108,6 +112,7 @@ impl Denial {
         match self {
             Self::Status(status) | Self::Redirect(status, _) => *status,
             Self::Path(error) => error.status(),
+            Self::Outdated => 421,
             Self::Shed(shed) => shed.status,
         }
     }

@@ -147,6 +147,7 @@ fn a_connection_from_before_the_change_is_sent_for_a_new_handshake() {
             && visit(&router, "later.test", Some(&client), &[]).status == 200
     });
     assert_eq!(get(&mut held, "later.test"), 421);
+    assert_eq!(held.read(&mut [0]).expect("a goodbye"), 0, "it ends with that answer");
 }
 
 type Held = rustls::StreamOwned<rustls::ClientConnection, TcpStream>;
