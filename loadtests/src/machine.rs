@@ -79,11 +79,18 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(useful)
 }
 
-/// An address on 127.0.0.1 the kernel says is free. It is released again: another program could
-/// take it before the proxy does, which then fails visibly.
-pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("asking for a free port")?;
-    listener.local_addr().context("reading the free port")
+/// Different addresses on 127.0.0.1 the kernel says are free. They are released again: another program
+/// could take one before the proxy does, which then fails visibly.
+pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    // All are held until the last is found, or the kernel may give one twice.
+    let mut listeners = Vec::with_capacity(N);
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for address in &mut addresses {
+        let listener = TcpListener::bind(*address).context("asking for a free port")?;
+        *address = listener.local_addr().context("reading the free port")?;
+        listeners.push(listener);
+    }
+    Ok(addresses)
 }
 
 /// Sets the scheduler's weight of this session (`/proc/self/autogroup`), which all children share.
@@ -113,8 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn free_addresses_are_on_loopback() {
-        let address = free_address().unwrap();
-        assert!(address.ip().is_loopback() && address.port() != 0);
+    fn free_addresses_are_on_loopback_and_different() {
+        let addresses = free_addresses::<50>().unwrap();
+        let ports: std::collections::HashSet<u16> = addresses.iter().map(|a| a.port()).collect();
+        assert!(addresses.iter().all(|a| a.ip().is_loopback()));
+        assert!(ports.len() == 50 && !ports.contains(&0), "{ports:?}");
     }
 }

@@ -116,15 +116,16 @@ impl Bench<'_> {
             .prefix("loadtests-")
             .tempdir()
             .context("creating a directory for the run")?;
+        let [listen, admin, behind] = machine::free_addresses()?;
         let address = match upstream.transport {
-            Transport::Tcp => UpstreamAddress::Tcp(machine::free_address()?),
+            Transport::Tcp => UpstreamAddress::Tcp(behind),
             Transport::Unix => UpstreamAddress::Unix(directory.path().join("upstream.sock")),
         };
         let certificate = self.scenario.tls().map(|kind| CertFiles::make(directory.path(), kind));
         let origin = self.start_upstream(upstream, &address, directory.path())?;
         let site = Site {
-            listen: machine::free_address()?,
-            admin: machine::free_address()?,
+            listen,
+            admin,
             host: crate::scenario::HOST,
             protocol: upstream.protocol,
             upstream: address,
