@@ -167,12 +167,16 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
     told.nodes = nodes::standings(route.nodes(), sources.now_ms, sources.now_unix);
     if told.nodes.is_empty() {
         told.status = Some(503);
-        told.problems.push("the key has no node".to_owned());
+        told.problems.push(match route.asleep() {
+            [] => "the key has no node".to_owned(),
+            _ => "the key has only vassals without an address".to_owned(),
+        });
     } else if told.nodes.iter().all(NodeStanding::is_out) {
         let count = told.nodes.len();
         told.problems
             .push(format!("all {count} nodes are out after failures; they are tried all the same"));
     }
+    told.nodes.extend(nodes::asleep(route.asleep(), sources));
 }
 
 /// The lookups of `Table::lookup_path`, written down.

@@ -33,5 +33,6 @@ pub mod request_id;
 pub mod response;
 pub mod rtsp;
 pub mod session;
+pub mod unserved;
 mod wait_room;
 pub mod wish;

@@ -62,6 +62,12 @@ const OWN_ANSWERS: &[OwnAnswer] = &[
         UPSTREAM_FAILURES,
         "every node that was tried, at most 4, refused the connection",
     ),
+    own(
+        503,
+        "RH",
+        "suzerain_requests_unrouted_total{reason=\"asleep\"}",
+        "the key has vassals, and none of them an address",
+    ),
     own(503, "RQ", "", "64 MiB of chunked bodies are already held for uwsgi nodes by this worker"),
     own(504, "uC", UPSTREAM_FAILURES, "a connect took longer than `timeouts.connect`"),
     own(504, "uQ", UPSTREAM_FAILURES, "the node took no bytes for `timeouts.write-stall`"),

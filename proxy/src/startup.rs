@@ -357,6 +357,8 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
         sign_dir: settings.sign_check.as_ref().map(|check| check.dir.clone()),
         registry: RegistryConfig {
             sign: settings.sign_check.as_ref().map(|check| check.digest),
+            inactive_lease_ms: settings.senders.tolerance_inactive.as_millis() as u64,
+            vassal_names: settings.senders.vassal_names(),
             forwarding: settings.senders.forwarding(),
             credentials: settings.senders.credential_rules(),
             sign_tolerance_s: settings.sign_tolerance.as_secs(),

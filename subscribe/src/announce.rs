@@ -1,8 +1,8 @@
 //! The client's side: builds and signs the datagrams that vassals send.
 //!
 //! Used by the sidecar, by `suzerain announce`, by load tests and tests. Items stand in the order
-//! of uWSGI 2.0 (subscription spec 1.4), so equal fields give equal bytes; `backup`, `proto` and
-//! `algo`, which only 2.1 knows, stand where 2.1 puts them and are left out at their defaults.
+//! of uWSGI 2.0 (subscription spec 1.4), so equal fields give equal bytes; `backup`, `vassal`, `proto`
+//! and `algo`, which only 2.1 knows, stand where 2.1 puts them and are left out at their defaults.
 //! Sending, and when to send, is the caller's.
 
 use route_table::{Algorithm, Proto};
@@ -37,6 +37,8 @@ pub struct AnnounceFields {
     pub weight: u32,
     /// Backup level; 0, which is primary, is not sent.
     pub backup: u8,
+    /// Name of the vassal, by which its node is known if its address changes.
+    pub vassal: Option<String>,
     /// Private key to serve the host with: a path as seen by the router, or PEM text.
     pub sni_key: Option<String>,
     /// Certificate chain, likewise.
@@ -79,6 +81,7 @@ pub fn encode(
     }
     let proto = (fields.proto != Proto::Uwsgi).then(|| fields.proto.as_str());
     let texts = [
+        ("vassal", fields.vassal.as_deref()),
         ("sni_key", fields.sni_key.as_deref()),
         ("sni_crt", fields.sni_crt.as_deref()),
         ("sni_ca", fields.sni_ca.as_deref()),

@@ -42,7 +42,7 @@ pub struct Subscription<'a> {
     pub command: Command,
     /// `key`, at least one byte, as sent.
     pub key: &'a [u8],
-    /// `address`, at least one byte, as sent.
+    /// `address`, as sent; empty only if there is a `vassal`.
     pub address: &'a [u8],
     /// `modifier1`; 0 if absent.
     pub modifier1: u8,
@@ -60,8 +60,8 @@ pub struct Subscription<'a> {
     pub proto: Proto,
     /// `algo`, if it is one this router knows.
     pub algo: Option<Algorithm>,
-    /// `vassal`, if it is not empty and not too long.
-    pub vassal: Option<&'a [u8]>,
+    /// `vassal`, if it is not empty.
+    pub vassal: Option<&'a str>,
     /// `sni_key`, if not empty.
     pub sni_key: Option<&'a [u8]>,
     /// `sni_crt`, if not empty.
@@ -119,7 +119,7 @@ impl<'a> Subscription<'a> {
         if subscription.key.is_empty() {
             return Err(Reject::MissingKey);
         }
-        if subscription.address.is_empty() {
+        if subscription.address.is_empty() && subscription.vassal.is_none() {
             return Err(Reject::MissingAddress);
         }
         Ok(subscription)
@@ -175,7 +175,7 @@ impl<'a> Subscription<'a> {
             Item::Algo => {
                 self.algo = std::str::from_utf8(value).ok().and_then(|name| name.parse().ok());
             }
-            Item::Vassal => self.vassal = bounded(value, VASSAL_BYTES_MAX),
+            Item::Vassal => self.vassal = vassal_name(value)?,
             Item::SniKey => self.sni_key = bounded(value, usize::MAX),
             Item::SniCrt => self.sni_crt = bounded(value, usize::MAX),
             Item::SniCa => self.sni_ca = bounded(value, usize::MAX),
@@ -253,6 +253,15 @@ fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(value: &[u8]) -> 
         debug_assert!(matches!(error.kind(), IntErrorKind::Empty | IntErrorKind::PosOverflow));
         Reject::BadNumber
     })
+}
+
+/// A name by which a node is known: it must not be mistaken for another, nor break a log line.
+fn vassal_name(value: &[u8]) -> Result<Option<&str>, Reject> {
+    let name = std::str::from_utf8(value).map_err(|_| Reject::BadVassal)?;
+    if name.len() > VASSAL_BYTES_MAX || name.chars().any(char::is_control) {
+        return Err(Reject::BadVassal);
+    }
+    Ok((!name.is_empty()).then_some(name))
 }
 
 /// An optional text: absent when empty or longer than it may be.

@@ -34,6 +34,15 @@ pub enum Effect {
         /// The node.
         node: Arc<Node>,
     },
+    /// A node is the same and its address another, or none: one log line.
+    NodeMoved {
+        /// The key it serves.
+        key: RouteKey,
+        /// The node as it is now.
+        node: Arc<Node>,
+        /// Its address before, as text; empty if it had none.
+        from: Box<str>,
+    },
     /// A node left: one log line.
     NodeRemoved {
         /// The key it served.
@@ -64,6 +73,8 @@ pub enum Departure {
     Unsubscribed,
     /// Its lease ran out.
     Lapsed,
+    /// A vassal moved to its address.
+    Superseded,
     /// The key file that vouched for it changed or vanished.
     KeyRevoked,
 }
@@ -75,6 +86,7 @@ impl Departure {
         match self {
             Self::Unsubscribed => "unsubscribed",
             Self::Lapsed => "lapsed",
+            Self::Superseded => "superseded",
             Self::KeyRevoked => "key_revoked",
         }
     }

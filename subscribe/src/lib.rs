@@ -37,7 +37,7 @@ pub use keyring::{KeyFiles, key_file_name};
 pub use limits::Limits;
 pub use registry::{
     Forwarding, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Source,
-    StaticNodeError, Verdict,
+    StaticNodeError, VassalNames, Verdict,
 };
 pub use reject::Reject;
 pub use upstream_policy::{AllowRule, AllowRuleError, UpstreamPolicy};

@@ -48,7 +48,11 @@ impl Proofs {
         let proof = subscription.proof.ok_or(Reject::Unsigned)?;
         let stamp = subscription.stamp.ok_or(Reject::MissingStamp)?;
         self.replay.sweep(now_unix);
-        let id = self.replay.mark_id(route, address);
+        // A vassal's stamps rise wherever it is: an older datagram must not move it back.
+        let id = match subscription.vassal {
+            Some(vassal) => self.replay.mark_id(route, ("vassal", vassal)),
+            None => self.replay.mark_id(route, address),
+        };
         self.replay.admit(now_unix, command, id, stamp)?;
         let file_name = key_file_name(route.as_str());
         let key = self.keyring.key(&file_name, files)?;

@@ -6,12 +6,10 @@
 
 use std::collections::VecDeque;
 
-use route_table::{
-    Address, Algorithm, Announcer, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter,
-};
+use route_table::{Address, Algorithm, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
 
 use crate::credentials::CredentialRules;
-use crate::datagram::{Command, Subscription};
+use crate::datagram::Subscription;
 use crate::effect::{Departure, Effect};
 use crate::keyring::{KeyFiles, Keyring};
 use crate::limits::EFFECTS_PENDING_MAX;
@@ -21,11 +19,13 @@ use crate::replay::ReplayGuard;
 use crate::sni::CertClaims;
 use crate::upstream_policy::UpstreamPolicy;
 
+mod admission;
 mod config;
+mod identity;
 mod roster;
 mod view;
 
-pub use config::{Forwarding, Now, Peer, RegistryConfig, Source};
+pub use config::{Forwarding, Now, Peer, RegistryConfig, Source, VassalNames};
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
 
@@ -59,6 +59,8 @@ pub enum StaticNodeError {
 #[derive(Debug)]
 pub struct Registry {
     lease_ms: u64,
+    inactive_lease_ms: u64,
+    vassal_names: VassalNames,
     algorithm: Algorithm,
     policy: UpstreamPolicy,
     proofs: Option<Proofs>,
@@ -80,6 +82,8 @@ impl Registry {
             credentials,
             forwarding,
             lease_ms,
+            inactive_lease_ms,
+            vassal_names,
             algorithm,
             upstream_policy,
             limits,
@@ -90,6 +94,8 @@ impl Registry {
         });
         Self {
             lease_ms,
+            inactive_lease_ms,
+            vassal_names,
             algorithm,
             policy: upstream_policy,
             proofs,
@@ -121,103 +127,6 @@ impl Registry {
         self.counts.note(Verdict::Rejected(reject));
     }
 
-    /// Every check, from cheap to dear, and then the change. Nothing is remembered of a datagram
-    /// before its signature verified.
-    fn admit_and_apply(
-        &mut self,
-        now: Now,
-        source: &Source,
-        datagram: &[u8],
-        keys: &mut dyn KeyFiles,
-    ) -> Result<Verdict, Reject> {
-        if datagram.len() > crate::limits::DATAGRAM_BYTES_MAX {
-            return Err(Reject::Oversize);
-        }
-        let rules = self.credentials.as_ref();
-        let sender = rules.map(|rules| rules.sender(source)).transpose()?;
-        let subscription = Subscription::decode(datagram)?;
-        let route = RouteKey::parse(subscription.key).map_err(|_| Reject::BadKey)?;
-        let address = Address::parse(subscription.address).map_err(|_| Reject::BadAddress)?;
-        self.policy.check(&address)?;
-        UpstreamPolicy::check_modifier(subscription.modifier1)?;
-        // A vassal that blanks its address is stopping: what uWSGI 2.1 sends instead of an
-        // unsubscribe under `subscription-clear-on-shutdown`.
-        let command = if subscription.clear { Command::Unsubscribe } else { subscription.command };
-
-        let known = self.roster.find(&route, &address).map(|node| node.facts.origin);
-        match (known, command) {
-            (Some(NodeOrigin::Static), _) => return Err(Reject::StaticNode),
-            (None, Command::Subscribe) => self.roster.check_room(&route)?,
-            // With signatures the stamp of a departed node is still worth remembering.
-            (None, Command::Unsubscribe) if self.proofs.is_none() => {
-                return Err(Reject::UnknownNode);
-            }
-            (_, Command::Subscribe | Command::Unsubscribe) => {}
-        }
-        let mut needs_proof = true;
-        if let (Some(rules), Some(sender)) = (&self.credentials, sender) {
-            rules.check_owner(sender, &route, keys)?;
-            needs_proof = !rules.skips_signature(sender);
-        }
-        let proven = match &mut self.proofs {
-            Some(proofs) if needs_proof => {
-                let node = (&route, &address);
-                Some(proofs.prove(now.unix, command, &subscription, node, keys)?)
-            }
-            _ => None,
-        };
-        let is_proven = proven.is_some();
-        let verdict = match command {
-            Command::Subscribe => {
-                if let Some(proven) = &proven {
-                    self.vouch(&route, proven);
-                }
-                let announcer = Announcer { credentials: sender };
-                self.subscribe(now, route, address, announcer, &subscription)
-            }
-            Command::Unsubscribe => {
-                let departed = self.roster.remove(&route, &address).ok_or(Reject::UnknownNode)?;
-                self.depart(departed, Departure::Unsubscribed);
-                Verdict::Removed
-            }
-        };
-        // Only a proof keeps a datagram from counting again when it comes back.
-        if is_proven && self.forwarding == Forwarding::Proven {
-            self.log(Effect::Forward { datagram: datagram.to_vec() });
-        }
-        Ok(verdict)
-    }
-
-    /// Adds, changes or renews a node that was checked and proved.
-    fn subscribe(
-        &mut self,
-        now: Now,
-        route: RouteKey,
-        address: Address,
-        announcer: Announcer,
-        subscription: &Subscription<'_>,
-    ) -> Verdict {
-        let due_ms = now.mono_ms.saturating_add(self.lease_ms);
-        let cert = self.certs.claim(&route, subscription);
-        let verdict = match self.roster.renew(&route, &address, due_ms, subscription) {
-            Some((verdict, node)) => {
-                node.load.note_announce(now.unix, subscription.cores, subscription.load);
-                verdict
-            }
-            None => {
-                let facts = facts(address, announcer, subscription);
-                let algorithm = subscription.algo.unwrap_or(self.algorithm);
-                let node = self.roster.add(route.clone(), facts, algorithm, due_ms);
-                node.load.note_announce(now.unix, subscription.cores, subscription.load);
-                self.acknowledge(&route, subscription);
-                self.log(Effect::NodeAdded { key: route, node });
-                Verdict::Added
-            }
-        };
-        self.effects.extend(cert);
-        verdict
-    }
-
     /// Notes which key file proved the route, and ends the nodes that another key in the same file
     /// proved before it was replaced.
     fn vouch(&mut self, route: &RouteKey, proven: &Proven) {
@@ -243,7 +152,7 @@ impl Registry {
         key: RouteKey,
         mut facts: NodeFacts,
     ) -> Result<(), StaticNodeError> {
-        if self.roster.find(&key, &facts.address).is_some() {
+        if self.roster.recognise(&key, &facts.address, None).by_address.is_some() {
             return Err(StaticNodeError::Duplicate);
         }
         self.roster.check_room(&key).map_err(StaticNodeError::NoRoom)?;
@@ -346,20 +255,7 @@ impl Registry {
     }
 }
 
-/// The facts a subscribe states. The address was read from the same text, so that is UTF-8.
-fn facts(address: Address, announcer: Announcer, subscription: &Subscription<'_>) -> NodeFacts {
-    NodeFacts {
-        announced: String::from_utf8_lossy(subscription.address).into(),
-        address,
-        proto: subscription.proto,
-        modifier1: subscription.modifier1,
-        modifier2: subscription.modifier2,
-        weight: subscription.weight,
-        backup: subscription.backup,
-        origin: NodeOrigin::Subscribed,
-        announcer: announcer.known(),
-    }
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vassal_tests;

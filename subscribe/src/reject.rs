@@ -34,13 +34,19 @@ pub enum Reject {
     /// A number holds something else than digits, nothing at all, or is too large for its item.
     #[error("an item is not a number in its range")]
     BadNumber,
+    /// `vassal` is too long or no plain text.
+    #[error("vassal is not a plain name of at most 255 bytes")]
+    BadVassal,
     /// No `key`, or an empty one.
     #[error("key is missing")]
     MissingKey,
     /// `key` is too long or holds bytes that no Host has.
     #[error("key is not a host name")]
     BadKey,
-    /// No `address`, or an empty one.
+    /// No `vassal`, and the operator wants one.
+    #[error("vassal is missing")]
+    MissingVassal,
+    /// No `address`, or an empty one, and no `vassal` either.
     #[error("address is missing")]
     MissingAddress,
     /// `address` is not one of the forms of the subscription spec, 1.3.
@@ -98,7 +104,7 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order the checks are made; the position is `reject as usize`.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Oversize,
         Self::MissingCredentials,
         Self::BadPacket,
@@ -108,8 +114,10 @@ impl Reject {
         Self::DuplicateItem,
         Self::SignNotLast,
         Self::BadNumber,
+        Self::BadVassal,
         Self::MissingKey,
         Self::BadKey,
+        Self::MissingVassal,
         Self::MissingAddress,
         Self::BadAddress,
         Self::AddressRefused,
@@ -143,8 +151,10 @@ impl Reject {
             Self::DuplicateItem => "duplicate_item",
             Self::SignNotLast => "sign_not_last",
             Self::BadNumber => "bad_number",
+            Self::BadVassal => "bad_vassal",
             Self::MissingKey => "missing_key",
             Self::BadKey => "bad_key",
+            Self::MissingVassal => "missing_vassal",
             Self::MissingAddress => "missing_address",
             Self::BadAddress => "bad_address",
             Self::AddressRefused => "address_refused",

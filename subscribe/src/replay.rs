@@ -5,7 +5,8 @@
 //! carries its sender's clock **plus one**, and otherwise the same items as a subscribe; with RSA,
 //! which is deterministic, the unsubscribe of second `t` is therefore the same dictionary and the
 //! same signature, byte for byte, as the subscribe of second `t + 1` (`tests/vectors.rs` pins it).
-//! So a stamp must count at most once for a node, *whatever the command*. Per (key, address):
+//! So a stamp must count at most once for a node, *whatever the command*. Per key and address, or per
+//! key and vassal where the datagram names its vassal, so that an older one does not move it back:
 //!
 //! * A subscribe with stamp `S` is accepted if it is fresh, `S` is above every accepted subscribe,
 //!   equals no accepted unsubscribe, and `S + 1` is not below the last accepted unsubscribe. The
@@ -28,14 +29,14 @@
 //! The memory ends with the process: see [`ReplayGuard::raise_floor`].
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
-use route_table::{Address, RouteKey};
+use route_table::RouteKey;
 
 use crate::datagram::Command;
 use crate::reject::Reject;
 
-/// Names one (key, address) in 128 keyed bits. Two nodes that share one, which nobody can bring
+/// Names one key and address, or key and vassal, in 128 keyed bits. Two nodes that share one, which nobody can bring
 /// about on purpose, would only refuse each other's equal stamps.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct MarkId([u64; 2]);
@@ -52,7 +53,7 @@ pub struct ReplayGuard {
     swept_unix: u64,
 }
 
-/// The accepted stamps of one (key, address), as far as the rule can ask for them: a subscribe
+/// The accepted stamps of one mark, as far as the rule can ask for them: a subscribe
 /// below `unsubscribed - 1` is refused anyway, so older ones need not be known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
@@ -107,10 +108,11 @@ impl ReplayGuard {
         }
     }
 
-    /// The name under which a node's stamps are kept.
+    /// The name under which a node's stamps are kept. What `name` is must follow from the signed
+    /// items alone, so that one datagram always belongs to one mark.
     #[must_use]
-    pub fn mark_id(&self, key: &RouteKey, address: &Address) -> MarkId {
-        MarkId([0, 1].map(|half: usize| self.hashers[half].hash_one((key, address))))
+    pub fn mark_id(&self, key: &RouteKey, name: impl Hash + Copy) -> MarkId {
+        MarkId([0, 1].map(|half: usize| self.hashers[half].hash_one((key, name))))
     }
 
     /// Whether a datagram may count, if its signature verifies. Remembers nothing.

@@ -83,6 +83,7 @@ impl UpstreamPolicy {
             Address::Tcp(tcp) => is_upstream_ip(tcp.ip().to_canonical()),
             Address::Unix(path) => is_plain_path(path),
             Address::Abstract(_) => true,
+            Address::Nowhere => false,
         };
         let allowed = possible
             && self.allow.iter().any(|rule| rule.matches(address))

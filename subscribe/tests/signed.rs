@@ -249,3 +249,25 @@ fn a_restart_within_one_second_is_back_in_service_at_once() {
     assert_eq!(server.apply(UNIX + 3, &stop), Verdict::Removed);
     assert_eq!(server.apply(UNIX + 3, &subscribe(&signer, &fields, UNIX + 3)), Verdict::Added);
 }
+
+/// A datagram that was held up must not take a vassal back to where it was: the stamps of a vassal
+/// rise wherever it is.
+#[test]
+fn a_delayed_datagram_does_not_move_a_vassal_back() {
+    let pair = Pair::generate(KeySize::Rsa2048);
+    let signer = signer(Digest::Sha256, &pair);
+    let mut server = Server::new(Digest::Sha256);
+    server.files.put("h.pem", pair.public_pem.clone().into_bytes());
+    let at = |port| AnnounceFields { vassal: Some("v.ini".to_owned()), ..fields("h", port) };
+    let delayed = subscribe(&signer, &at(1), UNIX + 10);
+    let leaving = unsubscribe(&signer, &at(2), UNIX + 10);
+    assert_eq!(server.apply(UNIX, &subscribe(&signer, &at(1), UNIX)), Verdict::Added);
+    let moved = subscribe(&signer, &at(2), UNIX + 20);
+    assert_eq!(server.apply(UNIX + 20, &moved), Verdict::Changed);
+    let replayed = Verdict::Rejected(Reject::Replayed);
+    for late in [&delayed, &leaving, &moved] {
+        assert_eq!(server.apply(UNIX + 21, late), replayed);
+    }
+    let address = |view: subscribe::NodeView<'_>| view.node.facts.address.to_string();
+    assert_eq!(server.registry.table_view().map(address).collect::<Vec<_>>(), ["127.0.0.1:2"]);
+}

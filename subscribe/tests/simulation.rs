@@ -64,6 +64,11 @@ struct Vassal {
     skew_s: i64,
 }
 
+/// Some programs are vassals that name themselves; their stamps are kept by that name.
+fn vassal_name(address: &str) -> Option<String> {
+    address.starts_with(['/', '@']).then(|| format!("{address}.ini"))
+}
+
 /// A datagram on its way.
 struct Flight {
     arrives_ms: u64,
@@ -191,6 +196,7 @@ impl World {
             key: vassal.key.to_owned(),
             address: vassal.address.to_owned(),
             weight: vassal.weight,
+            vassal: vassal_name(vassal.address),
             ..AnnounceFields::default()
         };
         let (key, address, weight) = (vassal.key, vassal.address, vassal.weight);

@@ -104,7 +104,7 @@ fn every_captured_datagram_decodes_to_its_recorded_items() {
         let http = one.field("proto").is_some_and(|proto| proto.starts_with('h'));
         assert_eq!(subscription.proto == Proto::Http, http, "{id}");
         assert_eq!(subscription.algo.map(|algo| algo.as_str()), one.field("algo"), "{id}");
-        assert_eq!(subscription.vassal, one.field("vassal").map(str::as_bytes), "{id}");
+        assert_eq!(subscription.vassal, one.field("vassal"), "{id}");
         assert_eq!(subscription.sni_key, one.field("sni_key").map(str::as_bytes), "{id}");
         assert_eq!(subscription.sni_crt, one.field("sni_crt").map(str::as_bytes), "{id}");
         assert_eq!(subscription.sni_ca, one.field("sni_ca").map(str::as_bytes), "{id}");
@@ -313,6 +313,30 @@ fn every_unsigned_vassal_is_believed_where_none_are_required() {
         };
         assert_eq!(apply(&mut open, one, &one.bytes, b""), expected, "{}", one.id);
     }
+}
+
+/// What a vassal of 2.1 sends with `subscription-clear-on-shutdown`: the node of its name stays, without an
+/// address; and what it sends without that option ends the node.
+#[test]
+fn a_vassal_that_clears_its_address_sleeps_and_wakes() {
+    let all = captured();
+    let by_case = |case: &str| {
+        let mut of_case = all.iter().filter(|one| one.id.contains(case));
+        (of_case.next().expect("captured"), of_case.next().expect("captured"))
+    };
+    let mut open = registry(None);
+    let (start, clear) = by_case("master-2.1-dev__s2_clear_on_shutdown__");
+    for _ in 0..2 {
+        let started = apply(&mut open, start, &start.bytes, b"");
+        assert!(matches!(started, Verdict::Added | Verdict::Changed), "{started:?}");
+        assert_eq!(apply(&mut open, clear, &clear.bytes, b""), Verdict::Changed);
+        let view = open.table_view().next().expect("the name stays");
+        assert_eq!((view.node.is_asleep(), view.node.facts.vassal()), (true, Some("foo.ini")));
+    }
+    let (start, stop) = by_case("master-2.1-dev__s2_full__");
+    let mut open = registry(None);
+    assert_eq!(apply(&mut open, start, &start.bytes, b""), Verdict::Added);
+    assert_eq!(apply(&mut open, stop, &stop.bytes, b""), Verdict::Removed);
 }
 
 #[test]

@@ -207,6 +207,7 @@ pub async fn connect(address: &Address, limit: Duration) -> io::Result<(ReadHalf
                 let _ = stream.set_nodelay(true);
                 Ok(split_tcp(stream))
             }
+            Address::Nowhere => Err(io::ErrorKind::AddrNotAvailable.into()),
             Address::Unix(path) => connect_unix(&SockAddr::unix(as_path(path))?).await,
             Address::Abstract(name) => connect_abstract(name).await,
         }

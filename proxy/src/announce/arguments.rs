@@ -20,6 +20,15 @@ pub struct AnnounceArgs {
     /// Share against the key's other nodes.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub weight: u32,
+    /// Backup level: served only when no lower level has a node.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub backup: u8,
+    /// How the key's requests are spread, if this announcement creates it [default: the router's]
+    #[arg(long, value_name = "NAME", value_parser = ["wrr", "lrc", "wlrc", "iphash", "p2c"])]
+    pub algo: Option<String>,
+    /// Name by which the router knows this node if its address changes.
+    #[arg(long, value_name = "NAME")]
+    pub vassal: Option<String>,
     /// uwsgi modifier1 of its requests: 0 for Python, 5 for Perl, 7 for Ruby, 14 for PHP.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub modifier1: u8,

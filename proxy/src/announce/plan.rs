@@ -103,6 +103,9 @@ impl Plan {
                 modifier1: args.modifier1,
                 modifier2: args.modifier2,
                 weight: args.weight,
+                backup: args.backup,
+                algo: args.algo.as_deref().and_then(|name| name.parse().ok()),
+                vassal: args.vassal.clone(),
                 certificate: certificate.clone(),
             })
         };

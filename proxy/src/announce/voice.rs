@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use route_table::{Address, Proto, RouteKey};
+use route_table::{Address, Algorithm, Proto, RouteKey};
 use router_core::address::ListenAddr;
 use subscribe::announce::{AnnounceError as Unsayable, AnnounceFields, Command, Signer, encode};
 
@@ -34,6 +34,12 @@ pub struct Claim {
     pub modifier2: u8,
     /// Share against the key's other nodes.
     pub weight: u32,
+    /// Backup level, 0 first.
+    pub backup: u8,
+    /// How the key's requests are spread.
+    pub algo: Option<Algorithm>,
+    /// Its name, whatever its address.
+    pub vassal: Option<String>,
     /// For HTTPS.
     pub certificate: Option<Certificate>,
 }
@@ -78,6 +84,9 @@ impl Voice {
             modifier1: 0,
             modifier2: 0,
             weight: 1,
+            backup: 0,
+            algo: None,
+            vassal: None,
             certificate: None,
         };
         let servers = servers.iter().map(Server::open).collect::<io::Result<_>>()?;
@@ -135,6 +144,9 @@ impl Claim {
             modifier1: self.modifier1,
             modifier2: self.modifier2,
             weight: self.weight,
+            backup: self.backup,
+            algo: self.algo,
+            vassal: self.vassal.clone(),
             proto: self.proto,
             sni_key: self.certificate.as_ref().map(|files| files.key.clone()),
             sni_crt: self.certificate.as_ref().map(|files| files.crt.clone()),
@@ -148,6 +160,7 @@ impl Claim {
 /// Whether somebody accepts connections at `address` right now.
 pub fn accepts(address: &Address) -> bool {
     match address {
+        Address::Nowhere => false,
         Address::Tcp(addr) => TcpStream::connect_timeout(addr, PROBE_TIMEOUT).is_ok(),
         Address::Unix(path) => UnixStream::connect(std::ffi::OsStr::from_bytes(path)).is_ok(),
         Address::Abstract(name) => UnixAddr::from_abstract_name(name)

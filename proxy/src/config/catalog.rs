@@ -21,6 +21,8 @@ pub enum Opt {
     Subscribe,
     SignCheck,
     SignTolerance,
+    VassalRequired,
+    ToleranceInactive,
     MulticastInterface,
     Resubscribe,
     UseCredentials,

@@ -68,7 +68,9 @@ impl Draft {
             }
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
-            Opt::MulticastInterface
+            Opt::VassalRequired
+            | Opt::ToleranceInactive
+            | Opt::MulticastInterface
             | Opt::Resubscribe
             | Opt::UseCredentials
             | Opt::SignSkipUid

@@ -2,18 +2,23 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use router_core::address::ListenAddr;
-use subscribe::{CredentialRules, Forwarding, OwnerCheck};
+use subscribe::{CredentialRules, Forwarding, OwnerCheck, VassalNames};
 
 use super::catalog::Opt;
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::values;
+use super::{limits, values};
 
 /// What a sender must be, and what it need not do.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Senders {
+    /// Whether a datagram must name its vassal.
+    pub vassal_required: bool,
+    /// How long a vassal without an address is remembered.
+    pub tolerance_inactive: Duration,
     /// Whether the kernel is asked who sends.
     pub use_credentials: bool,
     /// Users whose subscriptions need no signature.
@@ -26,13 +31,41 @@ pub struct Senders {
     pub credentials_check: Vec<PathBuf>,
 }
 
+impl Default for Senders {
+    fn default() -> Self {
+        Self {
+            vassal_required: false,
+            tolerance_inactive: Duration::from_secs(17),
+            use_credentials: false,
+            sign_skip_uid: Vec::new(),
+            multicast_interface: Vec::new(),
+            resubscribe: Vec::new(),
+            credentials_check: Vec::new(),
+        }
+    }
+}
+
 impl Senders {
+    /// What the registry makes of datagrams without a vassal's name.
+    #[must_use]
+    pub fn vassal_names(&self) -> VassalNames {
+        match self.vassal_required {
+            true => VassalNames::Required,
+            false => VassalNames::Optional,
+        }
+    }
+
     /// Takes the value of one of these options.
     ///
     /// # Errors
     /// Why the text is no value.
     pub fn set(&mut self, opt: Opt, text: &str) -> Result<(), String> {
         match opt {
+            Opt::VassalRequired => self.vassal_required = values::switch(text)?,
+            Opt::ToleranceInactive => {
+                let (min, max) = (limits::TOLERANCE_MIN, limits::TOLERANCE_MAX);
+                self.tolerance_inactive = values::duration(text, min, max)?;
+            }
             Opt::UseCredentials => self.use_credentials = values::switch(text)?,
             Opt::SignSkipUid => self.sign_skip_uid.push(trusted_uid(text)?),
             Opt::MulticastInterface => self.multicast_interface.push(interface(text)?),

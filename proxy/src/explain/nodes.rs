@@ -5,6 +5,8 @@ use std::sync::Arc;
 use route_table::{Node, NodeOrigin};
 use serde::{Deserialize, Serialize};
 
+use super::Sources;
+
 /// What a node may expect of the next request.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,6 +19,8 @@ pub enum Standing {
     Cooling,
     /// Skipped because its health checks failed.
     Unhealthy,
+    /// Has no address: its vassal sleeps.
+    Asleep,
 }
 
 /// One node of the key.
@@ -71,6 +75,16 @@ pub(super) fn standings(nodes: &[Arc<Node>], now_ms: u64, now_unix: u64) -> Vec<
         };
     }
     told
+}
+
+/// The nodes no request is offered to, because nothing connects to them. A name stands for an address.
+pub(super) fn asleep(nodes: &[Arc<Node>], sources: &Sources<'_>) -> Vec<NodeStanding> {
+    let told = nodes.iter().map(|node| NodeStanding {
+        node: format!("vassal {}", node.facts.vassal().unwrap_or_default()),
+        standing: Standing::Asleep,
+        ..describe(node, sources.now_ms, sources.now_unix)
+    });
+    told.collect()
 }
 
 fn describe(node: &Node, now_ms: u64, now_unix: u64) -> NodeStanding {

@@ -37,6 +37,7 @@ use super::{
         self, over_http,
         pairs::{Pair, Part},
     },
+    unserved,
 };
 use crate::{
     context::{ConnFacts, Context, Scheme},
@@ -292,8 +293,7 @@ fn choose(
         }
     };
     let node = node.ok_or_else(|| {
-        // After a failed attempt it is that failure which counts.
-        ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
+        unserved::count(ctx, route, tried);
         Denial::Status(503)
     })?;
     Ok(Chosen { policy: id, admitted, room: Room::of(route, &policy.resilience), node, part })

@@ -50,7 +50,7 @@ struct Subscription<'a> {
 #[derive(Serialize)]
 struct SubscribedNode<'a> {
     name: &'a str,
-    vassal: &'static str,
+    vassal: &'a str,
     modifier1: u8,
     modifier2: u8,
     last_check: u64,
@@ -124,7 +124,8 @@ fn static_nodes(route: &Route) -> impl Iterator<Item = StaticNode<'_>> {
 /// A key that has subscribed nodes; one served by configured nodes alone is no subscription.
 fn subscription<'a>(route: &'a Route, certified: &HashSet<&str>) -> Option<Subscription<'a>> {
     let now_ms = deadline::process_ms();
-    let subscribed = route.nodes().iter().filter(|n| n.facts.origin == NodeOrigin::Subscribed);
+    let all = route.nodes().iter().chain(route.asleep());
+    let subscribed = all.filter(|n| n.facts.origin == NodeOrigin::Subscribed);
     let nodes: Vec<_> = subscribed.map(|node| subscribed_node(node, now_ms)).collect();
     let key = route.key().as_str();
     (!nodes.is_empty()).then(|| Subscription {
@@ -144,7 +145,7 @@ fn subscribed_node(node: &Node, now_ms: u64) -> SubscribedNode<'_> {
     let sender = announcer.and_then(|announcer| announcer.credentials).unwrap_or_default();
     SubscribedNode {
         name: &facts.announced,
-        vassal: "",
+        vassal: facts.vassal().unwrap_or_default(),
         modifier1: facts.modifier1,
         modifier2: facts.modifier2,
         last_check: load.last_seen_unix,

@@ -38,6 +38,7 @@ mod subscribe_multicast;
 mod subscribe_resubscribe;
 mod subscribe_signed;
 mod subscribe_uwsgi;
+mod subscribe_vassal;
 mod tls;
 mod upstream_failure;
 mod websocket;

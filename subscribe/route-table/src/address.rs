@@ -17,6 +17,8 @@ pub enum Address {
     Unix(Box<[u8]>),
     /// A Linux abstract socket, written `@name` or `\0name`; the name without its leading zero.
     Abstract(Box<[u8]>),
+    /// None: its vassal sleeps. Never read from text, and nothing connects to it.
+    Nowhere,
 }
 
 impl Address {
@@ -76,11 +78,12 @@ fn unix_name(text: &str) -> Result<Box<[u8]>, AddressError> {
 }
 
 impl fmt::Display for Address {
-    /// Writes a form that [`Address::parse`] reads as the same address.
+    /// Writes a form that [`Address::parse`] reads as the same address; nothing for none.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(out),
             Self::Unix(path) => out.write_str(&String::from_utf8_lossy(path)),
+            Self::Nowhere => Ok(()),
             Self::Abstract(name) => write!(out, "@{}", String::from_utf8_lossy(name)),
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! Rare facts, so a node holds them boxed. They are shown and compared, never routed by.
 
-/// What a datagram or its kernel tells of the sender.
+/// What a datagram, or the kernel, tells of the sender.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Announcer {
     /// The user and process that sent the announcement which created the node.
     pub credentials: Option<Credentials>,
+    /// The name of the vassal, by which its node is known wherever it moves.
+    pub vassal: Option<Box<str>>,
 }
 
 impl Announcer {

@@ -106,6 +106,7 @@ pub fn address(bytes: &[u8]) {
     assert_eq!(Address::parse(text.as_bytes()).as_ref(), Ok(&address));
     assert!(!text.chars().any(char::is_control), "an address can be logged");
     match &address {
+        Address::Nowhere => panic!("no text means nowhere"),
         Address::Tcp(tcp) => assert_ne!(tcp.port(), 0),
         Address::Unix(name) | Address::Abstract(name) => {
             assert!(!name.is_empty() && name.len() <= UNIX_NAME_BYTES_MAX);

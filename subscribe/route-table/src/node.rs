@@ -70,6 +70,13 @@ pub struct NodeFacts {
     pub announcer: Option<Box<Announcer>>,
 }
 
+impl NodeFacts {
+    /// The vassal it belongs to, if it said so.
+    pub fn vassal(&self) -> Option<&str> {
+        self.announcer.as_ref()?.vassal.as_deref()
+    }
+}
+
 /// One upstream of a route.
 #[derive(Debug)]
 pub struct Node {
@@ -85,6 +92,17 @@ impl Node {
     /// A node seen for the first time.
     pub fn new(id: NodeId, facts: NodeFacts) -> Self {
         Self { id, facts, load: Arc::new(NodeLoad::new()) }
+    }
+
+    /// The node at another address, or at none: the counters stay, but connections that are kept
+    /// for the one number must not be used for the other.
+    pub fn moved(&self, id: NodeId, facts: NodeFacts) -> Self {
+        Self { id, facts, load: Arc::clone(&self.load) }
+    }
+
+    /// Whether it has no address, so that no request can be given to it.
+    pub fn is_asleep(&self) -> bool {
+        self.facts.address == Address::Nowhere
     }
 
     /// The same node with other facts: identity and counters stay.

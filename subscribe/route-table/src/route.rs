@@ -13,11 +13,14 @@ use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
 use crate::node::{Node, NodeId};
 
+type Nodes = Box<[Arc<Node>]>;
+
 /// The nodes that serve one key, in order of subscription.
 #[derive(Debug)]
 pub struct Route {
     key: RouteKey,
-    nodes: Box<[Arc<Node>]>,
+    nodes: Nodes,
+    asleep: Nodes,
     hits: AtomicU64,
     turn: AtomicU32,
     algorithm: Algorithm,
@@ -48,9 +51,11 @@ impl Default for PickRules {
 impl Route {
     /// A route of a key seen for the first time. `nodes` stand in order of subscription.
     pub fn new(key: RouteKey, nodes: impl Into<Box<[Arc<Node>]>>, algorithm: Algorithm) -> Self {
+        let (nodes, asleep) = part(nodes.into());
         Self {
             key,
-            nodes: nodes.into(),
+            nodes,
+            asleep,
             hits: AtomicU64::new(0),
             turn: AtomicU32::new(0),
             algorithm,
@@ -62,9 +67,11 @@ impl Route {
     ///
     /// Hits counted on the old route after this are lost; that is a moment's worth.
     pub fn with_nodes(&self, nodes: impl Into<Box<[Arc<Node>]>>) -> Self {
+        let (nodes, asleep) = part(nodes.into());
         Self {
             key: self.key.clone(),
-            nodes: nodes.into(),
+            nodes,
+            asleep,
             hits: AtomicU64::new(self.hits()),
             turn: AtomicU32::new(self.turn.load(Relaxed)),
             algorithm: self.algorithm,
@@ -77,9 +84,14 @@ impl Route {
         &self.key
     }
 
-    /// The nodes in order of subscription.
+    /// The nodes that can be picked, in order of subscription.
     pub fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
+    }
+
+    /// Nodes without an address: their vassals sleep. They are never picked.
+    pub fn asleep(&self) -> &[Arc<Node>] {
+        &self.asleep
     }
 
     /// How requests are spread over the nodes.
@@ -165,6 +177,15 @@ impl Route {
             }
         }
     }
+}
+
+/// Nodes that can be picked, and those that sleep.
+fn part(nodes: Nodes) -> (Nodes, Nodes) {
+    if !nodes.iter().any(|node| node.is_asleep()) {
+        return (nodes, Box::default());
+    }
+    let (asleep, awake): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.is_asleep());
+    (awake.into(), asleep.into())
 }
 
 /// The nodes a request was already offered.

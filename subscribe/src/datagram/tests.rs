@@ -58,7 +58,7 @@ fn every_item_is_read() {
     assert_eq!((subscription.cores, subscription.load), (u32::MAX, 3));
     assert_eq!((subscription.weight, subscription.backup), (65535, 2));
     assert_eq!((subscription.proto, subscription.algo), (Proto::Http, Some(Algorithm::Wlrc)));
-    assert_eq!(subscription.vassal, Some(&b"v.ini"[..]));
+    assert_eq!(subscription.vassal, Some("v.ini"));
     assert_eq!(subscription.sni_ca, Some(&b"/a"[..]));
     assert_eq!(subscription.notify, Some(&b"/n"[..]));
     assert!(subscription.clear);
@@ -112,8 +112,26 @@ fn key_and_address_must_be_there() {
     assert_eq!(refusal(&packet(&[("address", ":1")])), Some(Reject::MissingKey));
     assert_eq!(refusal(&packet(&[("key", ""), ("address", ":1")])), Some(Reject::MissingKey));
     assert_eq!(refusal(&packet(&[("key", "h")])), Some(Reject::MissingAddress));
-    let vassal = packet(&[("key", "h"), ("address", ""), ("vassal", "v.ini")]);
-    assert_eq!(refusal(&vassal), Some(Reject::MissingAddress));
+    let nobody = packet(&[("key", "h"), ("address", ""), ("vassal", "")]);
+    assert_eq!(refusal(&nobody), Some(Reject::MissingAddress));
+}
+
+#[test]
+fn a_vassal_stands_in_for_an_address_and_its_name_is_plain() {
+    for items in [
+        &[("key", "h"), ("address", ""), ("vassal", "v.ini")][..],
+        &[("key", "h"), ("vassal", "v.ini")],
+    ] {
+        let datagram = packet(items);
+        let read = Subscription::decode(&datagram).unwrap();
+        assert_eq!((read.address, read.vassal), (&b""[..], Some("v.ini")));
+    }
+    let longest = "v".repeat(VASSAL_BYTES_MAX);
+    assert!(Subscription::decode(&with(&[("vassal", &longest)])).is_ok());
+    let long = "v".repeat(VASSAL_BYTES_MAX + 1);
+    for name in [long.as_str(), "a\0b", "a\nb"] {
+        assert_eq!(refusal(&with(&[("vassal", name)])), Some(Reject::BadVassal), "{name:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use route_table::{
 use uwsgi_wire::modifier::{COMMAND_SUBSCRIBE, SUBSCRIPTION};
 use uwsgi_wire::{Packet, PacketWriter};
 
-use super::model::{Model, NodeName};
+use super::model::Model;
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::{
     Digest, KeyFiles, Limits, Now, Peer, Registry, RegistryConfig, Source, StaticNodeError,
@@ -81,6 +81,7 @@ impl Run {
         let config = RegistryConfig {
             sign: signed.then_some(Digest::Sha256),
             lease_ms: LEASE_MS,
+            inactive_lease_ms: INACTIVE_LEASE_MS,
             limits: LIMITS,
             ..RegistryConfig::default()
         };
@@ -98,8 +99,12 @@ impl Run {
 
     fn step(&mut self, kind: u8, events: &mut Events<'_>) {
         match kind % 16 {
-            0..=4 => {
-                let datagram = announcement(events);
+            0..=3 => {
+                let datagram = announcement(events, Names::Addresses);
+                self.apply(&datagram);
+            }
+            4 => {
+                let datagram = announcement(events, Names::Vassals);
                 self.apply(&datagram);
             }
             5 => {
@@ -137,7 +142,7 @@ impl Run {
     fn apply(&mut self, datagram: &[u8]) {
         let source = Source::of(Peer::Unix);
         let verdict = self.registry.apply(self.now, &source, datagram, &mut self.files);
-        self.model.note(self.now, LEASE_MS, datagram, verdict);
+        self.model.note(self.now, datagram, verdict);
         if matches!(verdict, Verdict::Added | Verdict::Renewed | Verdict::Changed) {
             self.check_facts(datagram);
         }
@@ -156,6 +161,9 @@ impl Run {
     /// A node is what its last datagram says.
     fn check_facts(&self, datagram: &[u8]) {
         let read = Subscription::decode(datagram).expect("it was accepted");
+        if read.clear || read.address.is_empty() {
+            return;
+        }
         let address = Address::parse(read.address).expect("it was accepted");
         let key = RouteKey::parse(read.key).expect("it was accepted");
         let mut view = self.registry.table_view();
@@ -186,7 +194,7 @@ impl Run {
         let key = RouteKey::parse(events.pick(&KEYS)).ok();
         let address = Address::parse(events.pick(&ADDRESSES)).ok();
         let Some((key, address)) = key.zip(address) else { return };
-        let name: NodeName = (key.clone(), address.clone());
+        let name = (key.clone(), address.clone());
         let facts = NodeFacts {
             announced: address.to_string().into(),
             address,
@@ -199,9 +207,9 @@ impl Run {
             announcer: None,
         };
         match self.registry.add_static(key, facts) {
-            Ok(()) => self.model.note_static(name),
-            Err(StaticNodeError::Duplicate) => assert!(self.model.holds(&name)),
-            Err(StaticNodeError::NoRoom(_)) => assert!(!self.model.holds(&name)),
+            Ok(()) => self.model.note_static(name.0, name.1),
+            Err(StaticNodeError::Duplicate) => assert!(self.model.holds(&name.0, &name.1)),
+            Err(StaticNodeError::NoRoom(_)) => assert!(!self.model.holds(&name.0, &name.1)),
         }
     }
 
@@ -213,7 +221,10 @@ impl Run {
         assert_eq!(table.generation(), self.table.snapshot().generation());
         let routed: BTreeSet<_> = table
             .iter()
-            .flat_map(|route| route.nodes().iter().map(|node| (route.key(), Arc::as_ptr(node))))
+            .flat_map(|route| {
+                let nodes = route.nodes().iter().chain(route.asleep());
+                nodes.map(|node| (route.key(), Arc::as_ptr(node)))
+            })
             .collect();
         let held: BTreeSet<_> =
             self.registry.table_view().map(|view| (view.key, Arc::as_ptr(view.node))).collect();
@@ -222,13 +233,26 @@ impl Run {
     }
 }
 
+/// By what an announcement's node is known.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Names {
+    Addresses,
+    Vassals,
+}
+
 /// A datagram as vassals send them, from short lists of everything.
-fn announcement(events: &mut Events<'_>) -> Vec<u8> {
+fn announcement(events: &mut Events<'_>, names: Names) -> Vec<u8> {
     let key = events.pick(&KEYS);
-    let address = events.pick(&ADDRESSES);
+    let mut address = events.pick(&ADDRESSES);
+    let mut vassal = None;
+    if names == Names::Vassals {
+        vassal = Some(events.pick(&[&b"v.ini"[..], b"w.ini"]));
+        address = events.pick(&[b"", address]);
+    }
     let traits = events.byte().unwrap_or_default();
     let command = COMMAND_SUBSCRIBE + u8::from(traits & 3 == 3);
     let mut items: Vec<(&[u8], &[u8])> = vec![(b"key", key), (b"address", address)];
+    items.extend(vassal.map(|vassal| (&b"vassal"[..], vassal)));
     if traits & 4 != 0 {
         items.push((b"weight", events.pick(&[b"1", b"7", b"0", b"65535"])));
     }
@@ -289,7 +313,8 @@ const KEY: &[u8] = include_bytes!("../../tests/testdata/keys/rsa2048_a.pub.pem")
 const KEY_FILE: &str = "signed.example.com.pem";
 /// When they were captured.
 const CAPTURED_UNIX: u64 = 1_795_396_383;
-const LEASE_MS: u64 = 17_000;
+pub(super) const LEASE_MS: u64 = 17_000;
+pub(super) const INACTIVE_LEASE_MS: u64 = 40_000;
 /// Small, so that they are reached.
 const LIMITS: Limits =
     Limits { keys_max: 3, nodes_per_key_max: 3, nodes_max: 6, marks_max: 4, cached_keys_max: 2 };

@@ -54,6 +54,16 @@ pub enum Forwarding {
     Proven,
 }
 
+/// Whether a datagram must name its vassal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum VassalNames {
+    /// It may.
+    #[default]
+    Optional,
+    /// One without is refused.
+    Required,
+}
+
 /// What one registry is made of.
 #[derive(Clone, Debug)]
 pub struct RegistryConfig {
@@ -68,6 +78,10 @@ pub struct RegistryConfig {
     pub forwarding: Forwarding,
     /// How long a node stays without renewal, in milliseconds. Default 17,000.
     pub lease_ms: u64,
+    /// The same for a node without an address.
+    pub inactive_lease_ms: u64,
+    /// Whether a datagram must name its vassal.
+    pub vassal_names: VassalNames,
     /// How a key spreads its requests if the announcement that creates it does not say.
     pub algorithm: Algorithm,
     /// Where upstreams may be.
@@ -84,6 +98,8 @@ impl Default for RegistryConfig {
             credentials: None,
             forwarding: Forwarding::Off,
             lease_ms: 17_000,
+            inactive_lease_ms: 17_000,
+            vassal_names: VassalNames::Optional,
             algorithm: Algorithm::default(),
             upstream_policy: UpstreamPolicy::default_allow(),
             limits: Limits::default(),

@@ -12,8 +12,7 @@ use route_table::{
     TableWriter,
 };
 
-use super::Verdict;
-use crate::datagram::Subscription;
+use super::identity::Known;
 use crate::lease::{Lease, LeaseQueue};
 use crate::limits::Limits;
 use crate::reject::Reject;
@@ -67,9 +66,18 @@ impl Roster {
         }
     }
 
-    pub fn find(&self, key: &RouteKey, address: &Address) -> Option<&Arc<Node>> {
-        let held = self.routes.get(key)?.nodes.iter();
-        held.map(|held| &held.node).find(|node| node.facts.address == *address)
+    /// The nodes of a key that an address and a vassal's name belong to.
+    pub fn recognise(&self, key: &RouteKey, address: &Address, vassal: Option<&str>) -> Known {
+        let Some(route) = self.routes.get(key) else { return Known::default() };
+        let mut nodes = route.nodes.iter().map(|held| &held.node);
+        let at = |node: &&Arc<Node>| node.facts.address == *address;
+        let is_address = *address != Address::Nowhere;
+        Known {
+            by_address: nodes.clone().find(|node| is_address && at(node)).cloned(),
+            by_vassal: vassal
+                .and_then(|name| nodes.find(|node| node.facts.vassal() == Some(name)))
+                .cloned(),
+        }
     }
 
     /// Whether one more node fits.
@@ -84,7 +92,7 @@ impl Roster {
         if self.nodes >= self.limits.nodes_max { Err(Reject::TooManyNodes) } else { Ok(()) }
     }
 
-    /// Adds a node that [`Roster::find`] does not know and [`Roster::check_room`] has room for.
+    /// Adds a node that [`Roster::recognise`] does not know and [`Roster::check_room`] has room for.
     /// `algorithm` counts only if the key is new.
     pub fn add(
         &mut self,
@@ -93,7 +101,8 @@ impl Roster {
         algorithm: Algorithm,
         due_ms: u64,
     ) -> Arc<Node> {
-        debug_assert!(self.find(&key, &facts.address).is_none(), "a node is added once");
+        let known = self.recognise(&key, &facts.address, facts.vassal());
+        debug_assert!(known.announced().is_none(), "a node is added once");
         let id = NodeId(self.next_id);
         self.next_id += 1;
         let node = Arc::new(Node::new(id, facts));
@@ -109,38 +118,37 @@ impl Roster {
         node
     }
 
-    /// Prolongs the lease of a known node and takes over what it announces differently now.
+    /// Prolongs the lease of a known node and gives it other facts, if there are any. Under another
+    /// address it gets a number of its own.
     pub fn renew(
         &mut self,
         key: &RouteKey,
-        address: &Address,
+        id: NodeId,
         due_ms: u64,
-        subscription: &Subscription<'_>,
-    ) -> Option<(Verdict, Arc<Node>)> {
+        facts: Option<NodeFacts>,
+    ) -> Option<Arc<Node>> {
         let nodes = &mut self.routes.get_mut(key)?.nodes;
-        let held = nodes.iter_mut().find(|held| held.node.facts.address == *address)?;
+        let held = nodes.iter_mut().find(|held| held.node.id == id)?;
         debug_assert_ne!(held.node.facts.origin, NodeOrigin::Static);
         held.due_ms = due_ms;
-        if announces(&held.node.facts, subscription) {
-            return Some((Verdict::Renewed, Arc::clone(&held.node)));
+        let Some(facts) = facts else { return Some(Arc::clone(&held.node)) };
+        if facts.address == held.node.facts.address {
+            held.node = Arc::new(held.node.with_facts(facts));
+        } else {
+            let id = NodeId(self.next_id);
+            self.next_id += 1;
+            held.node = Arc::new(held.node.moved(id, facts));
+            held.node.load.note_success(); // failures were those of the address
+            self.leases.push(Lease { due_ms, id, key: key.clone() });
         }
-        let facts = NodeFacts {
-            proto: subscription.proto,
-            modifier1: subscription.modifier1,
-            modifier2: subscription.modifier2,
-            weight: subscription.weight,
-            backup: subscription.backup,
-            ..held.node.facts.clone()
-        };
-        held.node = Arc::new(held.node.with_facts(facts));
         let node = Arc::clone(&held.node);
         self.mark(key.clone());
-        Some((Verdict::Changed, node))
+        Some(node)
     }
 
     /// Takes out a subscribed node.
-    pub fn remove(&mut self, key: &RouteKey, address: &Address) -> Option<Departed> {
-        self.take(key, |node| node.facts.address == *address)
+    pub fn remove(&mut self, key: &RouteKey, id: NodeId) -> Option<Departed> {
+        self.take(key, |node| node.id == id)
     }
 
     /// Takes out any subscribed node of a key.
@@ -238,6 +246,14 @@ impl Roster {
             assert!(route.nodes.len() <= self.limits.nodes_per_key_max);
             assert!(!route.is_unpublished || self.unpublished.contains(key));
             assert!(route.nodes.iter().all(|held| held.due_ms >= next), "no expiry is missed");
+            for held in &route.nodes {
+                let facts = &held.node.facts;
+                let known = self.recognise(key, &facts.address, facts.vassal());
+                let is_it = |node: Option<Arc<Node>>| node.is_none_or(|it| it.id == held.node.id);
+                assert!(is_it(known.by_address), "no address twice");
+                assert!(is_it(known.by_vassal), "no vassal twice");
+                assert!(!held.node.is_asleep() || facts.vassal().is_some(), "only vassals sleep");
+            }
         }
     }
 }
@@ -253,15 +269,6 @@ fn nodes_of<'r>(
 fn due_ms(routes: &HashMap<RouteKey, RouteState>, lease: &Lease) -> Option<u64> {
     let nodes = &routes.get(&lease.key)?.nodes;
     nodes.iter().find(|held| held.node.id == lease.id).map(|held| held.due_ms)
-}
-
-/// Whether a subscribe repeats the facts of a node.
-fn announces(facts: &NodeFacts, subscription: &Subscription<'_>) -> bool {
-    facts.proto == subscription.proto
-        && facts.modifier1 == subscription.modifier1
-        && facts.modifier2 == subscription.modifier2
-        && facts.weight == subscription.weight
-        && facts.backup == subscription.backup
 }
 
 /// Room for unpublished keys that is kept after a storm.

@@ -3,6 +3,7 @@
 use route_table::{Proto, TableHandle};
 
 use super::*;
+use crate::Command;
 use crate::announce::{AnnounceFields, encode};
 use crate::limits::Limits;
 

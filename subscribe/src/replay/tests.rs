@@ -1,5 +1,7 @@
 //! The replay rule, against a model that forgets nothing, and its memory.
 
+use route_table::Address;
+
 use super::*;
 use Command::{Subscribe, Unsubscribe};
 

@@ -151,7 +151,9 @@ families! {
     KEYS = Gauge "suzerain_keys" []
         "Keys in the route table.";
     NODES = Gauge "suzerain_nodes" []
-        "Nodes in the route table, over all keys.";
+        "Nodes in the route table that can be given requests, over all keys.";
+    NODES_ASLEEP = Gauge "suzerain_nodes_asleep" []
+        "Vassals in the route table that have no address.";
     TABLE_GENERATION = Gauge "suzerain_table_generation" []
         "Number of the published route table; rises by one per publish.";
     KEY_REQUESTS = Counter "suzerain_key_requests_total" ["key"]

@@ -32,8 +32,10 @@ impl Collector for TableCollector {
     fn collect(&self, page: &mut Page) {
         let table = self.table.snapshot();
         let nodes: usize = table.iter().map(|route| route.nodes().len()).sum();
+        let asleep: usize = table.iter().map(|route| route.asleep().len()).sum();
         page.sample(&catalog::KEYS, &[], table.len() as u64);
         page.sample(&catalog::NODES, &[], nodes as u64);
+        page.sample(&catalog::NODES_ASLEEP, &[], asleep as u64);
         page.sample(&catalog::TABLE_GENERATION, &[], table.generation());
 
         let busiest = busiest(table.iter().map(|route| &**route), BUSIEST_KEYS_MAX);

@@ -64,6 +64,12 @@ impl Effects {
                     tracing::info!(%key, address, weight = node.facts.weight, "node added");
                 }
             }
+            Effect::NodeMoved { key, node, from } => {
+                if self.may_write(now_ms) {
+                    let address = &*node.facts.announced;
+                    tracing::info!(%key, from = &*from, address, "node moved");
+                }
+            }
             Effect::NodeRemoved { key, node, why } => {
                 if self.may_write(now_ms) {
                     let address = &*node.facts.announced;

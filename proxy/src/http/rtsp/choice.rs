@@ -17,6 +17,7 @@ use crate::{
         client_auth,
         gate::{self, Admitted},
         in_flight::Room,
+        unserved,
     },
     policy::{PolicyId, streams::Switch},
 };
@@ -75,7 +76,7 @@ pub fn choose(
         wanted: None,
     };
     let Some(node) = route.pick_by(&rules, tried) else {
-        ctx.shard.add(Counter::NoNode, u64::from(tried.is_empty()));
+        unserved::count(ctx, route, tried);
         return Err(503);
     };
     let mut request = buffer::take(Use::Reply);

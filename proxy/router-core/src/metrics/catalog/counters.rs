@@ -114,6 +114,8 @@ counters! {
         Looped = "loop",
         /// The route has no node left to try (502 or 503).
         NoNode = "no_node",
+        /// The route has vassals, and none of them an address (503).
+        Asleep = "asleep",
     }
     REQUESTS_FALLBACK {
         /// The fallback key served a host that has none.

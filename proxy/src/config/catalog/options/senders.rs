@@ -5,6 +5,32 @@ use crate::config::catalog::{Opt, OptFacts, Section, Shape};
 /// Users, names and neighbours of subscriptions.
 pub const SENDERS: &[OptFacts] = &[
     OptFacts {
+        opt: Opt::VassalRequired,
+        name: "vassal-required",
+        shape: Shape::Switch,
+        section: Section::Subscriptions,
+        value: "",
+        default: "off",
+        allowed: "true or false",
+        about: "Refuse subscriptions that do not name their vassal. uWSGI names it from 2.1 on, with \
+             vassal= in subscribe2.",
+        cost: "",
+        example: "false",
+    },
+    OptFacts {
+        opt: Opt::ToleranceInactive,
+        name: "tolerance-inactive",
+        shape: Shape::One,
+        section: Section::Subscriptions,
+        value: "SECONDS",
+        default: "17s",
+        allowed: "1s to 24h; a number without a unit counts seconds",
+        about: "How long a vassal without an address is remembered without being announced again. \
+             Its key gets 503 meanwhile, then 404.",
+        cost: "",
+        example: r#""17s""#,
+    },
+    OptFacts {
         opt: Opt::MulticastInterface,
         name: "multicast-interface",
         shape: Shape::Many,
