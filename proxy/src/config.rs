@@ -6,6 +6,7 @@
 //! file; it never adds to a list of the file. What a `[key."NAME"]` table says stays as it is.
 
 pub mod catalog;
+mod compression;
 mod draft;
 mod file;
 mod headers;

@@ -5,6 +5,7 @@
 pub mod announce;
 pub mod cli;
 pub mod client;
+pub mod compress;
 pub mod config;
 pub mod context;
 pub mod demo;

@@ -5,6 +5,7 @@
 //! keeps them in a struct of its own, in a file below here, and adds one field to [`Policy`]; its
 //! options are declared in the catalogue with `Scope::Key` and set in `config::key_table`.
 
+mod compression;
 mod headers;
 pub mod resilience;
 pub mod streams;
@@ -17,6 +18,7 @@ use crate::config::Timeouts;
 use resilience::Resilience;
 use streams::Streams;
 
+pub use compression::{AutoGzip, BYTES_MIN_DEFAULT, Compression, DEFAULT_TYPES, MediaRule};
 pub use headers::{HeaderPolicy, HttpVar, HttpsRedirect, ServerName, hsts};
 
 /// The rules for the requests of one key.
@@ -32,6 +34,8 @@ pub struct Policy {
     pub streams: Streams,
     /// Fields and vars.
     pub headers: HeaderPolicy,
+    /// What is compressed.
+    pub compression: Compression,
 }
 
 /// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.

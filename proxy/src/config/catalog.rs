@@ -74,6 +74,10 @@ pub enum Opt {
     ExpectBytesMax,
     ManageSource,
     UwsgiChunked,
+    Compress,
+    CompressTypes,
+    CompressBytesMin,
+    HttpAutoGzip,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,
@@ -108,6 +112,8 @@ pub enum Section {
     Certificates,
     /// Fields and vars.
     Headers,
+    /// Compressed responses.
+    Compression,
     /// Seeing what it does.
     Operation,
     /// Bounds and resources.
@@ -122,11 +128,12 @@ pub enum Section {
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
         Self::Headers,
+        Self::Compression,
         Self::Operation,
         Self::Resources,
         Self::Resilience,
@@ -142,6 +149,7 @@ impl Section {
             Self::Subscriptions => "Subscriptions",
             Self::Certificates => "Certificates",
             Self::Headers => "Headers",
+            Self::Compression => "Compression",
             Self::Operation => "Seeing what it does",
             Self::Resources => "Resources",
             Self::Resilience => "When nodes fail or too much comes",

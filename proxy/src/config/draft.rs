@@ -106,7 +106,13 @@ impl Draft {
             Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {
                 resilience::set_router(&mut settings.limits, opt, text)?;
             }
-            _ => key_table::set(&mut settings.policy, opt, text)?,
+            _ => {
+                if self.seen.count(opt) == 1 {
+                    // A list begins anew, without the entries it has by default.
+                    key_table::clear(&mut settings.policy, opt);
+                }
+                key_table::set(&mut settings.policy, opt, text)?;
+            }
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use route_table::RouteKey;
 
-use super::catalog::{Opt, Section, Shape};
+use super::catalog::{Opt, Section};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, headers, limits, resilience, streams, values};
+use super::{Given, compression, headers, limits, resilience, streams, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -64,7 +64,7 @@ pub fn settle(
 fn take(policy: &mut Policy, seen: &mut Seen, given: Given) -> Result<(), Problem> {
     let Given { opt, text, place } = given;
     seen.note(opt, &text, &place)?;
-    if opt.facts().shape == Shape::Many && seen.count(opt) == 1 {
+    if seen.count(opt) == 1 {
         clear(policy, opt);
     }
     set(policy, opt, &text).map_err(|why| Problem::Value { place, opt, read: text, why })
@@ -83,6 +83,9 @@ pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
         _ if opt.facts().section == Section::Streams => {
             streams::set(&mut policy.streams, opt, text)?;
         }
+        _ if opt.facts().section == Section::Compression => {
+            compression::set(&mut policy.compression, opt, text)?;
+        }
         _ if opt.facts().section == Section::Headers => {
             headers::set(&mut policy.headers, opt, text)?;
         }
@@ -92,9 +95,12 @@ pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
 }
 
 /// Empties a list.
-fn clear(policy: &mut Policy, opt: Opt) {
-    if opt == Opt::HttpVar {
-        policy.headers.http_vars.clear();
+pub fn clear(policy: &mut Policy, opt: Opt) {
+    match opt {
+        Opt::HttpVar => policy.headers.http_vars.clear(),
+        Opt::Compress => policy.compression.codings.clear(),
+        Opt::CompressTypes => policy.compression.types.clear(),
+        _ => {}
     }
 }
 

@@ -253,6 +253,7 @@ impl<'a> Exchange<'a> {
             keep_alive: plan.keep_alive,
             wish: plan.wish,
             scheme: plan.scheme,
+            coding: plan.coding,
         };
         let mut request = std::mem::take(&mut plan.request);
         let received = Cell::new(0);
@@ -287,6 +288,9 @@ impl<'a> Exchange<'a> {
         }
         self.record.bytes_out += progressed.sent.get();
         self.record.status = progressed.status.get();
+        if let Some(coding) = progressed.coding.get() {
+            self.ctx.shard.count(coding.counter());
+        }
         // As uWSGI counts them: tx from the node, rx to it.
         plan.node
             .load

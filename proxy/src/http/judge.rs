@@ -33,6 +33,7 @@ use super::{
     refusal::refuse,
     rejects,
     request_id::{self, RequestId, RequestIds},
+    response::coding::Wanted,
     rtsp::{
         self, over_http,
         pairs::{Pair, Part},
@@ -40,8 +41,9 @@ use super::{
     unserved,
 };
 use crate::{
+    compress::{Accepted, Coding},
     context::{ConnFacts, Context, Scheme},
-    policy::PolicyId,
+    policy::{Compression, PolicyId},
 };
 
 pub use super::refusal::{Denial, Pace, Refusal, RefusedHead};
@@ -88,6 +90,8 @@ pub struct Plan {
     pub pair: Option<Box<Pair>>,
     /// How the client asked.
     pub scheme: Scheme,
+    /// How the client likes the response coded.
+    pub coding: Wanted,
     /// The name we gave it, if we did.
     pub id: Option<RequestId>,
     /// The chosen node.
@@ -234,10 +238,25 @@ fn admit(
         room,
         pair: part.map(|(_, pair)| Box::new(pair)),
         scheme: from.scheme,
+        coding: wanted_coding(head, &ctx.shared.policies.get(policy).compression),
         id,
         node,
         request,
     })
+}
+
+/// How the client likes the response coded, if the key has a use for that.
+fn wanted_coding(head: &RequestHead<'_, '_>, rules: &Compression) -> Wanted {
+    if !rules.is_on() {
+        return Wanted::default();
+    }
+    let mut accepted = Accepted::default();
+    for (name, value) in head.fields.iter() {
+        if name.eq_ignore_ascii_case("accept-encoding") {
+            accepted.note(value);
+        }
+    }
+    Wanted { best: rules.choose(&accepted), gzip: accepted.takes(Coding::Gzip) }
 }
 
 /// Idempotent methods (RFC 9110 section 9.2.2) may be sent again.

@@ -1,7 +1,9 @@
 //! The way back: a node's response, judged and passed on to the client.
 
 mod body;
+pub mod coding;
 mod edit;
+mod encoded;
 
 use std::cell::Cell;
 
@@ -22,7 +24,13 @@ use super::{
     raw_body,
     rtsp::over_http,
 };
-use crate::{client::ClientWriter, context::Scheme, node::NodeReader, policy::Policy};
+use crate::{
+    client::ClientWriter,
+    compress::{Coding, Encoder},
+    context::Scheme,
+    node::NodeReader,
+    policy::Policy,
+};
 
 /// What the client asked, as far as the response depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +45,8 @@ pub struct Asked {
     pub wish: Wish,
     /// How the client asked.
     pub scheme: Scheme,
+    /// How it likes the body coded.
+    pub coding: coding::Wanted,
 }
 
 /// What the others may know while a response is under way.
@@ -52,6 +62,8 @@ pub struct Progressed {
     pub answered: Cell<u64>,
     /// Whether the request body has been passed on completely.
     pub request_done: Cell<bool>,
+    /// The coding we gave the body.
+    pub coding: Cell<Option<Coding>>,
 }
 
 impl Progressed {
@@ -111,6 +123,7 @@ struct Begun {
     upstream_keeps: bool,
     client_stays: bool,
     head_bytes: usize,
+    encoder: Option<Box<Encoder>>,
 }
 
 impl ResponsePump<'_> {
@@ -139,6 +152,10 @@ impl ResponsePump<'_> {
         };
         input.drain(..begun.head_bytes);
         let clean = match begun.framing {
+            // Boxed, so that the many responses that are passed on as they are do not carry its state.
+            framing if let Some(encoder) = begun.encoder => {
+                Box::pin(self.pump_encoded(&input, output, framing, begun.body, encoder)).await?
+            }
             ResponseFraming::None => {
                 let silent = input.is_empty();
                 buffer::give(Use::Reply, self.send(output).await?);
@@ -244,18 +261,25 @@ impl ResponsePump<'_> {
         output: &mut Vec<u8>,
     ) -> Result<Begun, Failure> {
         self.progressed.status.set(head.status);
+        let mut edit = edit::Edit::default();
+        let mut scratch = Vec::new();
+        let policy = self.policy;
+        let encoder =
+            coding::begin(&policy.compression, asked.coding, head, &mut scratch, &mut edit);
+        // The coded length is not known before its end.
+        let framing = if encoder.is_some() { ResponseFraming::UntilClose } else { head.framing };
         let body = if self.writer.is_stream() {
             // Bare payload, as to an HTTP/1.0 client, but its end is told.
-            ReplyBody::relayed(head.framing, Version::Http10)
+            ReplyBody::relayed(framing, Version::Http10)
         } else {
-            ReplyBody::relayed(head.framing, asked.version)
+            ReplyBody::relayed(framing, asked.version)
         };
+        self.progressed.coding.set(encoder.as_ref().map(|encoder| encoder.coding()));
         let client_stays = asked.keep_alive
             && body != ReplyBody::UntilClose
             && self.progressed.request_done.get()
             && !router_core::deadline::is_draining();
-        let mut edit = edit::Edit::default();
-        edit.secure(&self.policy.headers, asked.scheme);
+        edit.secure(&policy.headers, asked.scheme);
         let facts = ReplyFacts {
             client_version: asked.version,
             body,
@@ -269,6 +293,7 @@ impl ResponsePump<'_> {
             upstream_keeps: head.keep_alive,
             client_stays,
             head_bytes: head.head_bytes,
+            encoder,
         })
     }
 

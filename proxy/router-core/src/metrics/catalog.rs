@@ -122,6 +122,8 @@ families! {
         "Responses sent to clients by class of status.";
     EXCHANGE_ENDS = Counter "suzerain_exchange_ends_total" ["side", "phase"]
         "Ended exchanges by who caused the end and what was under way; nobody and done: complete.";
+    RESPONSES_COMPRESSED = Counter "suzerain_responses_compressed_total" ["coding"]
+        "Responses compressed on their way to the client, by content coding.";
     REQUEST_DURATION = Histogram "suzerain_request_duration_seconds" []
         "Time from the first byte of a request to the last byte of its response.";
 

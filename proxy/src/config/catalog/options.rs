@@ -3,6 +3,7 @@
 //! A part of the router with options of its own declares them in a file of its own below here and
 //! joins [`PARTS`].
 
+mod compression;
 mod headers;
 mod resilience;
 mod senders;
@@ -17,6 +18,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
     headers::HEADERS,
+    compression::COMPRESSION,
     resilience::RESILIENCE,
     senders::SENDERS,
     streams::STREAMS,

@@ -41,6 +41,10 @@ impl Opt {
             | Self::ExpectBytesMax
             | Self::ManageSource
             | Self::UwsgiChunked
+            | Self::Compress
+            | Self::CompressTypes
+            | Self::CompressBytesMin
+            | Self::HttpAutoGzip
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

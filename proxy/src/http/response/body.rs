@@ -146,7 +146,7 @@ impl ResponsePump<'_> {
     }
 
     /// Receives some of the body, or zero bytes at the end of the stream.
-    async fn receive_or_end(
+    pub(super) async fn receive_or_end(
         &mut self,
         buffer: Vec<u8>,
         most: usize,
@@ -167,7 +167,7 @@ impl ResponsePump<'_> {
 }
 
 /// `bytes` as eight hexadecimal digits and a line end; leading zeros are legal (RFC 9112 7.1).
-fn format_chunk_prefix(bytes: usize) -> [u8; CHUNK_PREFIX.len()] {
+pub(super) fn format_chunk_prefix(bytes: usize) -> [u8; CHUNK_PREFIX.len()] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut prefix = [0; CHUNK_PREFIX.len()];
     prefix.copy_from_slice(CHUNK_PREFIX);

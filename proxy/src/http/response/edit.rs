@@ -40,6 +40,16 @@ impl<'a> Edit<'a> {
         }
     }
 
+    /// Keeps a field of the node back.
+    pub fn drop_field(&mut self, name: &'a str) {
+        self.dropped.push(name);
+    }
+
+    /// Adds a field of our own.
+    pub fn add(&mut self, name: &'a str, value: &'a [u8]) {
+        self.added.push((name, value));
+    }
+
     /// As the head is written.
     pub fn facts(&self) -> ReplyEdit<'_> {
         ReplyEdit {

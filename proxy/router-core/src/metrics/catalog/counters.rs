@@ -161,6 +161,14 @@ counters! {
         /// The router's or an upstream's fault.
         Responses5xx = "5xx",
     }
+    RESPONSES_COMPRESSED {
+        /// With gzip.
+        CompressedGzip = "gzip",
+        /// With brotli.
+        CompressedBrotli = "br",
+        /// With zstd.
+        CompressedZstd = "zstd",
+    }
     UPSTREAM_CONNECTS {
         /// A connection was opened.
         UpstreamConnects
