@@ -30,6 +30,7 @@ const UNROUTED: &str = "suzerain_requests_unrouted_total";
 const UPSTREAM_FAILURES: &str = "suzerain_upstream_failures_total";
 
 const OWN_ANSWERS: &[OwnAnswer] = &[
+    own(308, "--", "", "with `https-redirect`, or 301, 302, 307: plain HTTP, sent to HTTPS"),
     own(
         404,
         "RH",
@@ -39,6 +40,7 @@ const OWN_ANSWERS: &[OwnAnswer] = &[
     own(408, "cH", "", "a head that is not complete within `timeouts.head`"),
     own(408, "cQ", "", "a body that pauses for longer than `timeouts.body-idle`"),
     own(413, "RH", "", "a Content-Length above `body-bytes-max`"),
+    own(413, "RH", "", "with `expect-bytes-max`: a Content-Length above it that waits for a 100"),
     own(413, "RQ", "", "a chunked body above `body-bytes-max`, or above 1 MiB for a uwsgi node"),
     own(413, "RH", "", "with `rtsp`: a first request with a body above 64 KiB"),
     own(
@@ -72,6 +74,12 @@ const OWN_ANSWERS: &[OwnAnswer] = &[
     own(504, "uC", UPSTREAM_FAILURES, "a connect took longer than `timeouts.connect`"),
     own(504, "uQ", UPSTREAM_FAILURES, "the node took no bytes for `timeouts.write-stall`"),
     own(504, "uW", UPSTREAM_FAILURES, "no answer within `timeouts.first-byte`"),
+    own(
+        508,
+        "RH",
+        "suzerain_requests_unrouted_total{reason=\"loop\"}",
+        "`Via` names this router more than three times",
+    ),
 ];
 
 const fn own(
