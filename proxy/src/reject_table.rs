@@ -170,6 +170,7 @@ fn own_answers_name_what_exists() {
         Phase::ResponseBody,
     ];
     let all = sides.iter().flat_map(|side| phases.map(|phase| Termination::new(*side, phase)));
+    let all = all.chain([Termination::CLEAN]);
     let letters: BTreeSet<[u8; 2]> = all.map(Termination::letters).collect();
     let (fallback, _) = wording(500);
     for row in OWN_ANSWERS {

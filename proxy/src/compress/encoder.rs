@@ -216,9 +216,18 @@ mod tests {
     }
 
     /// Goal: the share is no guess. Method: many encoders that have seen more than their window, and
-    /// what the process grew by.
+    /// what the process grew by; in a process of its own, where no other test allocates.
     #[test]
     fn an_encoder_keeps_within_its_share() {
+        const ALONE: &str = "SUZERAIN_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "compress::encoder::tests::an_encoder_keeps_within_its_share";
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            let output = alone.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && told.contains("1 passed"), "{told}");
+            return;
+        }
         const MANY: usize = 16;
         let payload: Vec<u8> = (0..1 << 20).map(|i: u32| (i.wrapping_mul(i) >> 7) as u8).collect();
         for coding in Coding::ALL {
@@ -233,7 +242,7 @@ mod tests {
                 }
             }
             let each = resident_bytes().saturating_sub(before) / MANY;
-            assert!(each < share_bytes(coding) + (256 << 10), "{coding:?}: {each}");
+            assert!(each < share_bytes(coding), "{coding:?}: {each}");
         }
     }
 
