@@ -9,6 +9,10 @@
 //! A stream that shares its socket with others has a watch without a socket. Its owner is woken
 //! instead ([`Watch::wake_with`]) and asks the same question.
 
+mod minding;
+
+pub use minding::{GoneWhen, LOOK_MS};
+
 use std::{
     cell::{Cell, RefCell},
     os::fd::RawFd,
@@ -17,6 +21,8 @@ use std::{
 };
 
 use nix::sys::socket::{Shutdown, shutdown};
+
+use minding::Minded;
 
 /// Distance between two looks at the deadlines, and so their precision.
 pub const TICK_MS: u64 = 100;
@@ -48,11 +54,34 @@ struct Slot {
     idle: bool,
     /// Who wants to know of an expiry, or of the beginning of a drain.
     waker: Option<Waker>,
+    /// Whose end ends this one too.
+    minded: Option<Minded>,
+    /// The minded one is gone.
+    bereft: bool,
 }
 
 impl Slot {
     const fn new(fd: Option<RawFd>) -> Self {
-        Self { fd, read_due: NEVER, write_due: NEVER, expired: None, idle: false, waker: None }
+        Self {
+            fd,
+            read_due: NEVER,
+            write_due: NEVER,
+            expired: None,
+            idle: false,
+            waker: None,
+            minded: None,
+            bereft: false,
+        }
+    }
+
+    /// Looks at the minded one, if it is time.
+    fn look(&mut self, now: u64) {
+        if let Some(minded) = &mut self.minded
+            && minded.next_ms <= now
+        {
+            minded.next_ms = now + LOOK_MS;
+            self.bereft = minded.is_gone();
+        }
     }
 
     /// The half whose deadline passes now. After the read deadline there may still be one of a
@@ -62,7 +91,9 @@ impl Slot {
             None
         } else if self.write_due <= now {
             Some(Half::Write)
-        } else if self.expired.is_none() && (self.read_due <= now || (draining && self.idle)) {
+        } else if self.expired.is_none()
+            && (self.read_due <= now || self.bereft || (draining && self.idle))
+        {
             Some(Half::Read)
         } else {
             None
@@ -140,6 +171,26 @@ impl Watch {
         });
     }
 
+    /// While this socket is waited on, looks whether `other` is gone; then its receiving side is shut
+    /// down as if a deadline had passed. `other` must stay open until [`Watch::stop_minding`].
+    pub fn mind(&self, other: &Watch, gone_when: GoneWhen) {
+        // A stream that shares its socket is told of its end by the protocol.
+        let minded = other.with(|slot| slot.fd).map(|fd| Minded {
+            fd,
+            gone_when,
+            next_ms: now_ms() + LOOK_MS,
+        });
+        self.with(|slot| slot.minded = minded);
+    }
+
+    /// Ends [`Watch::mind`] and says whether the other one was found gone.
+    pub fn stop_minding(&self) -> bool {
+        self.with(|slot| {
+            slot.minded = None;
+            slot.bereft
+        })
+    }
+
     /// Says that the socket waits for a new request (`true`) or serves one.
     pub fn set_idle(&self, idle: bool) {
         self.with(|slot| slot.idle = idle);
@@ -199,6 +250,7 @@ pub fn tick() -> usize {
         let draining = slots.draining;
         let mut ended = 0;
         for slot in slots.entries.iter_mut().flatten() {
+            slot.look(now);
             let Some(half) = slot.due(now, draining) else { continue };
             slot.expired = Some(half);
             ended += 1;
@@ -291,6 +343,26 @@ mod tests {
         watch.arm(Half::Write, Duration::ZERO);
         drop(watch);
         assert_eq!(tick(), 0);
+    }
+
+    #[test]
+    fn a_client_that_is_gone_ends_the_wait_for_its_node() {
+        for (gone_when, ends) in [(GoneWhen::Reset, 0), (GoneWhen::Finished, 1)] {
+            let (mut node, _far) = UnixStream::pair().unwrap();
+            let (client, far_client) = UnixStream::pair().unwrap();
+            let (waiting, watch) = (Watch::new(node.as_raw_fd()), Watch::new(client.as_raw_fd()));
+            tick();
+            waiting.mind(&watch, gone_when);
+            waiting.with(|slot| slot.minded.as_mut().unwrap().next_ms = 0);
+            assert_eq!(tick(), 0, "it is there");
+            far_client.shutdown(std::net::Shutdown::Write).unwrap();
+            waiting.with(|slot| slot.minded.as_mut().unwrap().next_ms = 0);
+            assert_eq!(tick(), ends);
+            assert_eq!(waiting.stop_minding(), ends == 1);
+            if ends == 1 {
+                assert_eq!(node.read(&mut [0; 8]).unwrap(), 0);
+            }
+        }
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub enum Opt {
     CompressTypes,
     CompressBytesMin,
     HttpAutoGzip,
+    AbortOnClose,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,

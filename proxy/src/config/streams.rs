@@ -1,5 +1,7 @@
 //! What the options of section "RTSP and streams" mean.
 
+use router_core::deadline::GoneWhen;
+
 use super::catalog::Opt;
 use super::values;
 use crate::policy::streams::{Chunks, Streams, Switch};
@@ -12,6 +14,10 @@ pub fn set(rules: &mut Streams, opt: Opt, text: &str) -> Result<(), String> {
     match opt {
         Opt::Rtsp => rules.rtsp = on_or_off(text)?,
         Opt::ManageSource => rules.source = on_or_off(text)?,
+        Opt::AbortOnClose => {
+            let on = values::switch(text)?;
+            rules.gone_when = if on { GoneWhen::Finished } else { GoneWhen::Reset };
+        }
         Opt::UwsgiChunked => {
             rules.uwsgi_chunked = match text {
                 "hold" => Chunks::Held,

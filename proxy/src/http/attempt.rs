@@ -64,13 +64,22 @@ impl Attempt<'_> {
             send_request(&mut self.upstream.write, &self.policy.timeouts, request).await?;
         end_request(&mut self.upstream.write, None)?;
         self.progressed.request_done.set(true);
+        let watch = self.upstream.read.watch_handle();
+        watch.mind(self.writer.watch(), self.policy.streams.gone_when);
         let pump = ResponsePump {
             upstream: &mut self.upstream.read,
             writer: self.writer,
             policy: self.policy,
             progressed: self.progressed,
         };
-        pump.run(asked, request).await
+        let outcome = pump.run(asked, request).await;
+        let client_is_gone = watch.stop_minding();
+        if client_is_gone && outcome.is_err() {
+            let answered = self.progressed.status.get() > 0;
+            let phase = if answered { Phase::ResponseBody } else { Phase::ResponseHead };
+            return Err(Failure::client(phase, 400, Cause::ClientGone));
+        }
+        outcome
     }
 
     /// Sends a head, then its body while the response may come at any time.

@@ -192,6 +192,7 @@ impl<'a> Exchange<'a> {
                 }
             };
             let replay = match body {
+                _ if matches!(failure.cause, Cause::ClientGone) => Replay::Spent,
                 Body::Coming if progress != Progress::Unconnected => Replay::Spent,
                 _ => plan.replay,
             };

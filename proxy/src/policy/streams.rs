@@ -1,5 +1,7 @@
 //! What passes through for one key without being framed as HTTP, all per key.
 
+use router_core::deadline::GoneWhen;
+
 use crate::config::Settings;
 
 /// An option that is on or off.
@@ -31,6 +33,8 @@ pub struct Streams {
     pub source: Switch,
     /// How chunked bodies reach uwsgi nodes.
     pub uwsgi_chunked: Chunks,
+    /// When a client whose node still works is taken for gone.
+    pub gone_when: GoneWhen,
 }
 
 /// Whether RTSP is spoken for any key, so that requests which are none of HTTP are looked at.

@@ -9,6 +9,7 @@ mod announce;
 mod cli;
 mod client_certificates;
 mod client_certificates_reload;
+mod client_gone;
 mod compression;
 mod ejection;
 mod framing_attacks;

@@ -45,6 +45,7 @@ impl Opt {
             | Self::CompressTypes
             | Self::CompressBytesMin
             | Self::HttpAutoGzip
+            | Self::AbortOnClose
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

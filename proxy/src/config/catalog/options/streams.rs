@@ -33,6 +33,14 @@ pub const STREAMS: &[OptFacts] = &[
         example: r#""hold""#,
         ..switch("")
     },
+    OptFacts {
+        opt: Opt::AbortOnClose,
+        about: "Take a client for gone as soon as it finished sending, and give its node up. Without \
+             it only a reset says so, since such a client may still listen.",
+        cost: "Clients that half-close after their request get no answer, unless it comes within a \
+             second.",
+        ..switch("abort-on-close")
+    },
 ];
 
 const fn switch(name: &'static str) -> OptFacts {
