@@ -137,7 +137,7 @@ const FLOOD_ROWS: [(Flood, &str); 8] = [
     (Flood::Continuation, "a header block of more than 16 CONTINUATION frames"),
     (Flood::Settings, "SETTINGS: 40 at once, or 20 each second"),
     (Flood::Ping, "PING: 200 at once, or 100 each second"),
-    (Flood::EmptyData, "DATA frames without data: 200 at once, or 100 each second"),
+    (Flood::EmptyData, "DATA frames without data: 80 at once, or 40 each second"),
     (Flood::WindowUpdate, "WINDOW_UPDATE: more than two for each DATA frame sent, and 2000"),
     (Flood::Idle, "PRIORITY and unknown frames: 400 at once, or 200 each second"),
 ];

@@ -24,8 +24,8 @@ pub const COST_OWN_RESET: u32 = 10;
 pub const COST_SETTINGS: u32 = 50;
 /// A PING frame, which must be answered.
 pub const COST_PING: u32 = 10;
-/// A DATA frame without data that does not end its stream.
-pub const COST_EMPTY_DATA: u32 = 10;
+/// A DATA frame without data that does not end its stream. The codec itself allows 100 at once.
+pub const COST_EMPTY_DATA: u32 = 25;
 /// A frame that moves nothing: PRIORITY, or of a kind nobody knows.
 pub const COST_IDLE_FRAME: u32 = 5;
 /// A WINDOW_UPDATE frame; what we send is credited with [`CREDIT_DATA_SENT`].

@@ -91,8 +91,9 @@ pub async fn serve(
                 pipe.end();
             }
             if let Some(flood) = flow.flood.take() {
-                shared.ctx.shard.count(guard::counter(flood));
-                codec.abort(Reason::ENHANCE_YOUR_CALM);
+                if codec.abort(Reason::ENHANCE_YOUR_CALM) {
+                    shared.ctx.shard.count(guard::counter(flood));
+                }
             }
             if deadline::is_draining() && codec.drain() && flow.open.get() == 0 {
                 // Ends by itself when the client has seen it; this is for one that does not answer.
@@ -190,16 +191,16 @@ impl Codec {
         is_news
     }
 
-    /// Ends the connection, and says why.
-    fn abort(&mut self, reason: Reason) {
+    /// Ends the connection, and says why; `false` if it was being ended before.
+    fn abort(&mut self, reason: Reason) -> bool {
         match &mut self.state {
-            CodecState::Open(codec) if !self.aborted => {
-                self.aborted = true;
-                codec.abrupt_shutdown(reason);
-            }
-            CodecState::Open(_) => {}
-            CodecState::Shaking(_) | CodecState::Ended => self.end(),
+            CodecState::Open(_) if self.aborted => return false,
+            CodecState::Open(codec) => codec.abrupt_shutdown(reason),
+            CodecState::Shaking(_) => self.end(),
+            CodecState::Ended => return false,
         }
+        self.aborted = true;
+        true
     }
 
     fn end(&mut self) {

@@ -19,6 +19,8 @@ pub struct Guard {
     /// HEADERS frames the streams have written and not yet sent. What is sent beyond them is the
     /// codec's own answer to a header list that was too large.
     heads_due: Cell<u32>,
+    /// The flood that was found, after which nothing more is walked.
+    found: Cell<Option<Flood>>,
 }
 
 impl Guard {
@@ -29,6 +31,7 @@ impl Guard {
             sent: RefCell::new(FrameWalk::from_server()),
             score: RefCell::new(FloodScore::new(deadline::now_ms())),
             heads_due: Cell::new(0),
+            found: Cell::new(None),
         }
     }
 
@@ -37,10 +40,14 @@ impl Guard {
     /// # Errors
     /// The flood they complete; the codec must not see them.
     pub fn note_received(&self, mut bytes: &[u8]) -> Result<(), Flood> {
+        if let Some(flood) = self.found.get() {
+            return Err(flood);
+        }
         let now = deadline::now_ms();
         let mut walk = self.received.borrow_mut();
         while let Some(frame) = walk.next(&mut bytes) {
-            self.score.borrow_mut().note_received(&frame, now)?;
+            let noted = self.score.borrow_mut().note_received(&frame, now);
+            noted.inspect_err(|flood| self.found.set(Some(*flood)))?;
         }
         Ok(())
     }
