@@ -134,7 +134,7 @@ fn request_table<'r>(text: &mut String, rows: impl Iterator<Item = &'r RejectRow
 const FLOOD_ROWS: [(Flood, &str); 8] = [
     (Flood::Reset, "streams opened and reset (Rapid Reset): 200 at once, or 100 each second"),
     (Flood::OwnReset, "streams we are made to reset (MadeYouReset), as many"),
-    (Flood::Continuation, "a header block of more than 16 CONTINUATION frames"),
+    (Flood::Continuation, "a header block of more than 5 CONTINUATION frames"),
     (Flood::Settings, "SETTINGS: 40 at once, or 20 each second"),
     (Flood::Ping, "PING: 200 at once, or 100 each second"),
     (Flood::EmptyData, "DATA frames without data: 80 at once, or 40 each second"),

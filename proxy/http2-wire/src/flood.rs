@@ -62,6 +62,8 @@ impl Flood {
 #[derive(Clone, Debug)]
 pub struct FloodScore {
     score: u32,
+    /// What the score was raised by since it was zero, by kind.
+    shares: [u32; Flood::ALL.len()],
     /// When the score was last lowered for time.
     lowered_ms: u64,
     /// CONTINUATION frames of the header block under way.
@@ -73,7 +75,7 @@ pub struct FloodScore {
 impl FloodScore {
     /// A connection that begins at `now_ms`.
     pub const fn new(now_ms: u64) -> Self {
-        Self { score: 0, lowered_ms: now_ms, continuations: 0, excused: 0 }
+        Self { score: 0, shares: [0; 8], lowered_ms: now_ms, continuations: 0, excused: 0 }
     }
 
     /// Notes a frame of the peer.
@@ -144,8 +146,19 @@ impl FloodScore {
             self.lowered_ms = now_ms;
             self.score = self.score.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
         }
+        if self.score == 0 {
+            self.shares = [0; Flood::ALL.len()];
+        }
         self.score = self.score.saturating_add(cost);
-        if self.score > limits::SCORE_MAX { Err(flood) } else { Ok(()) }
+        let share = &mut self.shares[flood as usize];
+        *share = share.saturating_add(cost);
+        if self.score > limits::SCORE_MAX { Err(self.main_flood()) } else { Ok(()) }
+    }
+
+    /// The kind that raised the score most: the last straw may be another.
+    fn main_flood(&self) -> Flood {
+        let shares = Flood::ALL.into_iter().zip(self.shares);
+        shares.max_by_key(|(_, share)| *share).map_or(Flood::Idle, |(flood, _)| flood)
     }
 }
 

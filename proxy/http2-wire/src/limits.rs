@@ -9,8 +9,8 @@ pub const FIELDS_MAX: usize = 100;
 /// What RFC 9113 6.5.2 adds to each field.
 pub const FIELD_OVERHEAD_BYTES: usize = 32;
 /// Most `CONTINUATION` frames of one header block. Frames hold 16 KiB, so an honest block of
-/// `HEADER_LIST_BYTES_MAX` needs four.
-pub const CONTINUATIONS_MAX: u32 = 16;
+/// `HEADER_LIST_BYTES_MAX` needs four. The codec allows no more either.
+pub const CONTINUATIONS_MAX: u32 = 5;
 
 /// Score at which a connection is ended.
 pub const SCORE_MAX: u32 = 2_000;

@@ -90,10 +90,10 @@ pub async fn serve(
                 received_all = true;
                 pipe.end();
             }
-            if let Some(flood) = flow.flood.take() {
-                if codec.abort(Reason::ENHANCE_YOUR_CALM) {
-                    shared.ctx.shard.count(guard::counter(flood));
-                }
+            if let Some(flood) = flow.flood.take()
+                && codec.abort(Reason::ENHANCE_YOUR_CALM)
+            {
+                shared.ctx.shard.count(guard::counter(flood));
             }
             if deadline::is_draining() && codec.drain() && flow.open.get() == 0 {
                 // Ends by itself when the client has seen it; this is for one that does not answer.

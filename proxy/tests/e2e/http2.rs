@@ -316,3 +316,27 @@ fn a_drain_says_goaway_and_finishes_what_is_open() {
     assert_eq!(busy.next_of(GOAWAY).and_then(|frame| frame.code()), Some(0));
     assert_eq!(busy.next_of(DATA).expect("the answer").payload, b"ok");
 }
+
+#[test]
+fn the_rules_of_a_key_hold_for_streams_too() {
+    let curl_path = require_tool!("curl");
+    let origin = Origin::start(|exchange| {
+        exchange.write("HTTP/1.1 200 OK\r\nStrict-Transport-Security: max-age=1\r\n")?;
+        exchange.write("Content-Length: 2\r\n\r\nok")?;
+        Ok(After::KeepOpen)
+    });
+    let router = setup(&origin)
+        .https()
+        .config("[key.\"h2.test\"]\nhsts = \"24h\"\nhttps-redirect = \"308\"\n")
+        .start();
+    let url = format!("https://h2.test:{}/", router.https().port());
+    let resolve = format!("h2.test:{}:127.0.0.1", router.https().port());
+    let answer = curl(&curl_path, &["-k", "--http2", "-D", "-", "--resolve", &resolve, &url]);
+    assert!(answer.body.starts_with("HTTP/2 200"), "{answer:?}");
+    let told: Vec<_> = answer.body.lines().filter(|line| line.contains("transport")).collect();
+    assert_eq!(told, ["strict-transport-security: max-age=86400"]);
+    let mut client = H2Client::connect(router.http());
+    let answer = client.get("h2.test", "/a?b");
+    assert_eq!(answer.status, 308);
+    assert_eq!(answer.fields["location"], "https://h2.test/a?b");
+}

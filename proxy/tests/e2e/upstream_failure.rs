@@ -229,8 +229,7 @@ fn a_node_is_used_again_after_it_comes_back() {
     let address = refusing.address();
     let router = Router::setup().route(http_route("site.test", address)).start();
     assert!(matches!(get(router.http(), "site.test", "/").status, 502 | 503));
-    drop(refusing);
-    let origin = Origin::echo_at(address);
+    let origin = Origin::echo_at(refusing);
     // A node that cools is still tried when there is no other: the site is back at once.
     assert_eq!(get(router.http(), "site.test", "/").status, 200);
     drop(origin);

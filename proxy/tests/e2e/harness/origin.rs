@@ -167,10 +167,11 @@ impl Origin {
         Self::start(answer_with_request)
     }
 
-    /// [`Origin::echo`] on an address that was just free.
+    /// [`Origin::echo`] on an address that refused until now.
     #[track_caller]
-    pub fn echo_at(address: SocketAddr) -> Self {
-        Self::serve(TcpListener::bind(address).expect("bind"), answer_with_request)
+    pub fn echo_at(refusing: Refusing) -> Self {
+        refusing.0.listen(128).expect("listen");
+        Self::serve(refusing.0.into(), answer_with_request)
     }
 
     /// Answers each request with exactly these bytes, then closes.
