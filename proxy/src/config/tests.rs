@@ -1,5 +1,6 @@
 //! What a file and flags come to, and how mistakes in them are told.
 
+mod compatibility;
 mod key_tables;
 
 use std::fs;
