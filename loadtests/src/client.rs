@@ -94,7 +94,7 @@ pub fn run(
 ) -> Result<Tally> {
     let mut generator = Generator::new(plan)?;
     let begun = Instant::now();
-    generator.schedule.begun = begun;
+    generator.schedule.start(begun)?;
     generator.housekeep(begun);
     generator.turn_until(begun + plan.warmup, stop)?;
     mark(Mark::Opens)?;
@@ -267,12 +267,22 @@ impl Schedule {
         let interval = Duration::from_secs_f64(1.0 / rate);
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)
             .context("creating the pace timer")?;
-        let tick = TimeSpec::from_duration(interval.max(TICK_MIN));
-        timer
-            .set(Expiration::Interval(tick), TimerSetTimeFlags::empty())
-            .context("arming the pace timer")?;
         let free = Vec::new();
         Ok(Self { begun, interval: Some(interval), sent: 0, free, timer: Some(timer) })
+    }
+
+    /// Begins to count. The timer ticks just after each request is due: a tick just before would
+    /// send every request one interval late.
+    fn start(&mut self, begun: Instant) -> Result<()> {
+        self.begun = begun;
+        if let (Some(timer), Some(interval)) = (&self.timer, self.interval) {
+            let tick = TimeSpec::from_duration(interval.max(TICK_MIN));
+            let first = TimeSpec::from_duration(TICK_DELAY);
+            timer
+                .set(Expiration::IntervalDelayed(first, tick), TimerSetTimeFlags::empty())
+                .context("arming the pace timer")?;
+        }
+        Ok(())
     }
 
     /// The instant the next request is due; `None` in a closed loop.
@@ -281,6 +291,8 @@ impl Schedule {
     }
 }
 
+/// How long after a request is due the timer ticks.
+const TICK_DELAY: Duration = Duration::from_micros(20);
 /// Errors after which a run is pointless.
 pub const ERRORS_MAX: u64 = 10_000;
 /// A request without a complete response after this long has failed.

@@ -281,7 +281,7 @@ fn contender(proxy: Proxy, program: Option<PathBuf>) -> Contender {
 }
 
 /// `suzerain` beside this program, or built there.
-fn our_router() -> Result<PathBuf> {
+pub fn our_router() -> Result<PathBuf> {
     let this = std::env::current_exe().context("finding this program")?;
     let directory = this.parent().context("this program has no directory")?;
     // A debug build of the tests still measures an optimised router.

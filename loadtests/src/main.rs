@@ -8,6 +8,7 @@
 mod child;
 mod client;
 mod compare;
+mod fairness;
 mod machine;
 mod measure;
 mod origin;
@@ -33,6 +34,8 @@ use clap::Parser;
 enum Command {
     /// Measure our router and its peers under the same load, in alternating rounds.
     Compare(Box<compare::CompareArgs>),
+    /// Measure what one key's flood does to another key's latency.
+    Fairness(fairness::FairnessArgs),
     /// The upstream of a comparison; started by it.
     #[command(hide = true)]
     Origin(origin::OriginArgs),
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Compare(args) => compare::run(&args),
+        Command::Fairness(args) => fairness::run(&args),
         Command::Origin(args) => origin::run(&args),
     };
     match result {

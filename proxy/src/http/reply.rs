@@ -3,11 +3,21 @@
 //! Short plain text that says what is wrong in words a site's owner can act on, and nothing about
 //! other tenants or the inside of the router.
 
+use router_core::deadline;
+
 use super::judge::Refusal;
+
 /// How long the answer to a client that asks too much is held back: a connection is refused ten times
 /// a second at most, however fast it could ask, so that a flood costs the other keys little time. Of
 /// HTTP/2 that holds for each of its streams.
-pub const HELD_ANSWER_MS: u64 = 100;
+const HELD_ANSWER_MS: u64 = 100;
+/// Up to so much more: who was refused at one time must not come back at one time.
+const HELD_SCATTER_MS: u64 = 64;
+
+/// How long to hold the answer that is due now.
+pub fn held_ms() -> u64 {
+    HELD_ANSWER_MS + deadline::process_us() % HELD_SCATTER_MS
+}
 
 /// Whether the connection outlives the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -21,7 +21,7 @@ use super::{
     inbound::Inbound,
     judge::{Held, Judged, Pace, Refusal, Round, judge},
     record::Record,
-    reply::{self, HELD_ANSWER_MS, Persistence},
+    reply::{self, Persistence},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
@@ -233,7 +233,7 @@ impl Session {
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) -> After {
         if refusal.pace == Pace::Held {
             // Boxed, so that the many sessions that are never held do not carry it.
-            Box::pin(sleep_ms(HELD_ANSWER_MS)).await;
+            Box::pin(sleep_ms(reply::held_ms())).await;
         }
         let stays = refusal.head.is_some_and(|head| head.may_stay) && !deadline::is_draining();
         let after = if stays { Persistence::Keep } else { Persistence::Close };

@@ -35,7 +35,7 @@ use crate::{
         judge::{Held, Judged, Pace, Refusal, Round, judge},
         record::Record,
         rejects,
-        reply::{self, HELD_ANSWER_MS, Text},
+        reply::{self, Text},
     },
 };
 
@@ -173,7 +173,7 @@ impl Stream {
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) {
         let ClientWriter::Stream(writer) = &mut self.writer else { return };
         if refusal.pace == Pace::Held {
-            sleep_ms(HELD_ANSWER_MS).await;
+            sleep_ms(reply::held_ms()).await;
         }
         let text = reply::text(refusal.status, &refusal.detail);
         let mut fields = HeaderMap::with_capacity(4);
