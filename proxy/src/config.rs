@@ -106,6 +106,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The rules of single keys; none occurs twice.
     pub keys: Vec<(RouteKey, Policy)>,
+    /// What makes the values of sticky cookies; `None`: the machine's own secret.
+    pub sticky_secret: Option<Box<[u8]>>,
     /// Bounds on what clients may use.
     pub limits: ClientLimits,
 }
@@ -266,6 +268,7 @@ impl Default for Settings {
             allow_unsigned: false,
             policy: Policy::default(),
             keys: Vec::new(),
+            sticky_secret: None,
             limits: ClientLimits::default(),
         }
     }

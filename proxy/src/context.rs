@@ -21,6 +21,7 @@ use rustls::ServerConfig;
 
 use crate::{
     config::{Http2, Timeouts},
+    http::sticky::{StickySecret, Tokens},
     http::{request_id::RequestIds, rtsp::pairs::Pairs},
     http2::node::Links,
     policy::{Policies, streams::Switch},
@@ -47,6 +48,8 @@ pub struct Shared {
     pub dotsplit: Dotsplit,
     /// Key that serves hosts without one.
     pub fallback_key: Option<RouteKey>,
+    /// What makes sticky cookies, if any policy has them.
+    pub sticky: Option<StickySecret>,
     /// What each client asked lately, if any policy bounds that.
     pub client_rates: Option<ClientRates>,
     /// The connections of each client, if they are bounded.
@@ -85,6 +88,8 @@ pub struct Context {
     pub pool: RefCell<Pool>,
     /// Requests that wait for a node with room.
     pub queues: Rc<Queues>,
+    /// Values of sticky cookies.
+    pub tokens: Tokens,
     /// Heads that are not complete.
     pub heads: Rc<Heads>,
     /// The exchanges of this worker by key.

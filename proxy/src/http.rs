@@ -33,6 +33,7 @@ pub mod request_id;
 pub mod response;
 pub mod rtsp;
 pub mod session;
+pub mod sticky;
 pub mod unserved;
 mod wait_room;
 pub mod wish;

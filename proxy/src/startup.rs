@@ -132,6 +132,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let shared = Arc::new(Shared {
         timeouts: settings.policy.timeouts,
         policies: Policies::new(settings.policy.clone(), &settings.keys),
+        sticky: limiting::sticky(settings),
         client_rates: limiting::client_rates(settings),
         client_connections: limiting::client_connections(settings),
         named: NamedSources::new(&settings.proxy_protocol),
@@ -283,6 +284,7 @@ impl Fleet<'_> {
                     pool: Pool::default().into(),
                     queues: Default::default(),
                     heads,
+                    tokens: Default::default(),
                     fairness,
                     links: Links::default(),
                     log: log.sink(shard.clone()),

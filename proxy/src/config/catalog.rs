@@ -60,6 +60,8 @@ pub enum Opt {
     ExchangesMax,
     ClientConnectionsMax,
     Rtsp,
+    Sticky,
+    StickySecret,
     BodyRateMin,
     HeadsMax,
     TrustedProxy,

@@ -103,6 +103,7 @@ impl Draft {
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
             }
+            Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
             Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {
                 resilience::set_router(&mut settings.limits, opt, text)?;
             }

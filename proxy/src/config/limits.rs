@@ -36,6 +36,10 @@ pub const EJECT_FAILURES_MAX: u32 = 255;
 pub const BOUND_MAX: u32 = 1_000_000;
 /// Least bound on all exchanges: below it no share of it means anything.
 pub const EXCHANGES_LEAST: usize = 8;
+/// Shortest file that can be a secret.
+pub const SECRET_BYTES_MIN: usize = 16;
+/// Longest file taken for one.
+pub const SECRET_BYTES_MAX: usize = 4096;
 /// Longest queue of a key.
 pub const QUEUE_MAX: u32 = 100_000;
 /// Largest weight of a static node.

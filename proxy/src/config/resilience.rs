@@ -6,6 +6,7 @@ use route_table::Rate;
 
 use super::catalog::Opt;
 use super::{ClientLimits, limits, values};
+use crate::http::sticky::is_cookie_name;
 use crate::policy::resilience::{Resilience, ServerErrors};
 
 /// Sets an option of the section.
@@ -31,6 +32,12 @@ pub fn set(rules: &mut Resilience, opt: Opt, text: &str) -> Result<(), String> {
         Opt::RateLimit => rules.rate = or_none(text, None, |text| rate(text).map(Some))?,
         Opt::ClientRateLimit => {
             rules.client_rate = or_none(text, None, |text| rate(text).map(Some))?;
+        }
+        Opt::Sticky => {
+            rules.sticky = or_none(text, None, |text| match is_cookie_name(text) {
+                true => Ok(Some(text.into())),
+                false => Err("not the name of a cookie".to_owned()),
+            })?;
         }
         Opt::BodyRateMin => {
             rules.body_rate_min = values::bytes_or_none(text)?.unwrap_or_default();
@@ -66,6 +73,18 @@ pub fn set_router(bounds: &mut ClientLimits, opt: Opt, text: &str) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The bytes of a file that nobody else can guess.
+///
+/// # Errors
+/// It cannot be read, or is too short to be a secret.
+pub fn secret(path: &str) -> Result<Box<[u8]>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    match bytes.len() {
+        limits::SECRET_BYTES_MIN..=limits::SECRET_BYTES_MAX => Ok(bytes.into()),
+        other => Err(format!("{path}: {other} bytes")),
+    }
 }
 
 /// `N/s`, `N/m` or `N/h`, then optionally `,burst=N`; without it a second's worth, at least one.

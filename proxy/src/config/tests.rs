@@ -83,6 +83,7 @@ fn the_examples_of_the_catalogue_load() {
     for name in ["/etc/suzerain/default.crt", "/etc/suzerain/default.key"] {
         fs::write(format!("{root}{name}"), "").expect("a file");
     }
+    fs::write(format!("{root}/etc/suzerain/sticky.key"), [b'k'; 32]).expect("a file");
     let page = reference();
     let (_, rest) = page.split_once("```toml\n").expect("an example");
     let (text, _) = rest.split_once("```").expect("its end");

@@ -256,6 +256,7 @@ impl<'a> Exchange<'a> {
             scheme: plan.scheme,
             coding: plan.coding,
         };
+        progressed.cookie.replace(plan.cookie.take());
         let mut request = std::mem::take(&mut plan.request);
         let received = Cell::new(0);
         let here = match body {

@@ -38,6 +38,7 @@ use super::{
         self, over_http,
         pairs::{Pair, Part},
     },
+    sticky::StickyCookie,
     unserved,
 };
 use crate::{
@@ -94,6 +95,8 @@ pub struct Plan {
     pub coding: Wanted,
     /// The name we gave it, if we did.
     pub id: Option<RequestId>,
+    /// The cookie that leads the client back to the node.
+    pub cookie: Option<Box<StickyCookie>>,
     /// The chosen node.
     pub node: Arc<Node>,
     /// The head for that node, ready to send.
@@ -184,7 +187,7 @@ fn admit(
         return Err(Denial::Status(508));
     }
     let from = Provenance::of(&rules.trusted, conn, head, host);
-    let Chosen { policy, admitted, room, node, part } =
+    let Chosen { policy, admitted, room, cookie, node, part } =
         choose(ctx, conn, &from, head, host, round.tried)?;
     let kept = request_id::kept(conn, head).filter(|_| rules.request_ids == RequestIds::On);
     let id = match rules.request_ids {
@@ -236,6 +239,7 @@ fn admit(
         policy,
         admitted,
         room,
+        cookie,
         pair: part.map(|(_, pair)| Box::new(pair)),
         scheme: from.scheme,
         coding: wanted_coding(head, &ctx.shared.policies.get(policy).compression),
@@ -297,12 +301,13 @@ fn choose(
     } else {
         Admitted::default()
     };
+    let sticky = ctx.shared.sticky.as_ref().zip(policy.resilience.sticky.as_deref());
     let rules = PickRules {
         now_ms: deadline::now_ms(),
         client: from.ip,
         in_flight_max: policy.resilience.node_connections_max,
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
-        wanted: None,
+        wanted: sticky.and_then(|(secret, name)| ctx.tokens.wanted(secret, name, head, route)),
     };
     let part = over_http::part_of(policy, head, route);
     let node = match &part {
@@ -315,7 +320,11 @@ fn choose(
         unserved::count(ctx, route, tried);
         Denial::Status(503)
     })?;
-    Ok(Chosen { policy: id, admitted, room: Room::of(route, &policy.resilience), node, part })
+    let cookie = sticky
+        .filter(|_| rules.wanted != Some(node.id))
+        .map(|(secret, _)| ctx.tokens.cookie(secret, route, &node));
+    let room = Room::of(route, &policy.resilience);
+    Ok(Chosen { policy: id, admitted, room, cookie, node, part })
 }
 
 /// What the route table has for a request.
@@ -323,6 +332,7 @@ struct Chosen {
     policy: PolicyId,
     admitted: Admitted,
     room: Option<Room>,
+    cookie: Option<Box<StickyCookie>>,
     node: Arc<Node>,
     part: Option<(Part, Pair)>,
 }

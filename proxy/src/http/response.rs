@@ -23,6 +23,7 @@ use super::{
     judge::Wish,
     raw_body,
     rtsp::over_http,
+    sticky::CookieSlot,
 };
 use crate::{
     client::ClientWriter,
@@ -60,6 +61,8 @@ pub struct Progressed {
     pub asked: Cell<u64>,
     /// Bytes of the upstream's answer, or zero if not one came.
     pub answered: Cell<u64>,
+    /// The cookie that goes with the response.
+    pub cookie: CookieSlot,
     /// Whether the request body has been passed on completely.
     pub request_done: Cell<bool>,
     /// The coding we gave the body.
@@ -280,6 +283,11 @@ impl ResponsePump<'_> {
             && self.progressed.request_done.get()
             && !router_core::deadline::is_draining();
         edit.secure(&policy.headers, asked.scheme);
+        let cookie = self.progressed.cookie.take().zip(policy.resilience.sticky.as_deref());
+        let cookie = cookie.map(|(cookie, name)| cookie.field(name, asked.scheme));
+        if let Some(cookie) = &cookie {
+            edit.add("Set-Cookie", cookie);
+        }
         let facts = ReplyFacts {
             client_version: asked.version,
             body,

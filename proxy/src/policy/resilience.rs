@@ -34,6 +34,8 @@ pub struct Resilience {
     /// Requests of one client in a time, over all workers and, without a table of the key's own,
     /// over all keys; `None`: no bound.
     pub client_rate: Option<Rate>,
+    /// Name of the cookie that leads a client back to its node; `None`: no such cookie.
+    pub sticky: Option<Box<str>>,
     /// Least bytes per second of a request body, after a grace; 0: no bound.
     pub body_rate_min: u64,
     /// Exchanges of the key at once, over all workers; `u32::MAX`: no bound.
@@ -53,6 +55,7 @@ impl Default for Resilience {
             queue_timeout: Duration::from_secs(5),
             rate: None,
             client_rate: None,
+            sticky: None,
             body_rate_min: 50,
             exchanges_max: u32::MAX,
         }

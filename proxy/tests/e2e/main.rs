@@ -32,6 +32,7 @@ mod rtsp;
 mod rtsp_over_http;
 mod slow_clients;
 mod sources;
+mod sticky;
 mod subscribe_choice;
 mod subscribe_credentials;
 mod subscribe_https;

@@ -32,6 +32,7 @@ impl Opt {
             | Self::KeyExchangesMax
             | Self::Rtsp
             | Self::BodyRateMin
+            | Self::Sticky
             | Self::HttpsRedirect
             | Self::Hsts
             | Self::HttpVar

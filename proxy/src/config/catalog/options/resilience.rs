@@ -127,6 +127,28 @@ pub const RESILIENCE: &[OptFacts] = &[
         ..option("client-connections-max")
     },
     OptFacts {
+        opt: Opt::Sticky,
+        value: "COOKIE",
+        default: "none",
+        allowed: "the name of a cookie, at most 64 characters, or none",
+        about: "Lead a client back to the node that served it, by a cookie of this name that the \
+             router sets. When that node is gone or out another serves, and the cookie changes.",
+        cost: "Requests are spread by clients and no longer by load.",
+        example: r#""none""#,
+        ..option("sticky")
+    },
+    OptFacts {
+        opt: Opt::StickySecret,
+        value: "FILE",
+        default: "/etc/machine-id, or else chance",
+        allowed: "an existing file of 16 to 4096 bytes",
+        about: "What the values of sticky cookies are made from. Routers with the same file \
+             understand each other's cookies.",
+        cost: "Whoever knows it can find out which node a cookie means.",
+        example: r#""/etc/suzerain/sticky.key""#,
+        ..option("sticky-secret")
+    },
+    OptFacts {
         opt: Opt::BodyRateMin,
         value: "BYTES",
         default: "50B a second",
