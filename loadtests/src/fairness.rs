@@ -242,7 +242,7 @@ fn start_router(
     directory: &Path,
     core: usize,
 ) -> Result<(SocketAddr, Running)> {
-    let listen = machine::free_address()?;
+    let [listen] = machine::free_addresses()?;
     let upstream = directory.join("upstream.sock").display().to_string();
     let routes = ["quiet.test", "limited.test", "free.test"]
         .map(|key| format!("\"{key}={upstream},proto=http\""))
