@@ -10,6 +10,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 pub mod explain;
+mod health;
 pub mod http;
 pub mod http2;
 pub mod node;

@@ -7,6 +7,7 @@
 
 mod compression;
 mod headers;
+pub mod health;
 pub mod resilience;
 pub mod streams;
 

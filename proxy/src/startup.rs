@@ -257,6 +257,8 @@ impl Fleet<'_> {
         sockets: &mut Sockets,
         drain: &Arc<Drain>,
     ) -> Result<Vec<JoinHandle<()>>, WorkerError> {
+        crate::health::start(&self.shared, self.table, self.driver, drain)
+            .map_err(WorkerError::Thread)?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let mut workers = Vec::with_capacity(self.settings.workers);
         for (index, sockets) in sockets.by_worker.drain(..).enumerate() {

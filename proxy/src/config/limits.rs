@@ -40,6 +40,8 @@ pub const EXCHANGES_LEAST: usize = 8;
 pub const SECRET_BYTES_MIN: usize = 16;
 /// Longest file taken for one.
 pub const SECRET_BYTES_MAX: usize = 4096;
+/// Most health checks in a row that turn a node.
+pub const CHECKS_MAX: u32 = 100;
 /// Longest queue of a key.
 pub const QUEUE_MAX: u32 = 100_000;
 /// Largest weight of a static node.

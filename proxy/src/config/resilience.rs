@@ -1,5 +1,6 @@
 //! What the options of section "When nodes fail or too much comes" mean.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use route_table::Rate;
@@ -7,6 +8,7 @@ use route_table::Rate;
 use super::catalog::Opt;
 use super::{ClientLimits, limits, values};
 use crate::http::sticky::is_cookie_name;
+use crate::policy::health::Probe;
 use crate::policy::resilience::{Resilience, ServerErrors};
 
 /// Sets an option of the section.
@@ -39,6 +41,18 @@ pub fn set(rules: &mut Resilience, opt: Opt, text: &str) -> Result<(), String> {
                 false => Err("not the name of a cookie".to_owned()),
             })?;
         }
+        Opt::HealthCheck => {
+            rules.health.probe = or_none(text, None, |text| match text {
+                "connect" => Ok(Some(Probe::Connect)),
+                _ if is_path(text) => Ok(Some(Probe::Get(text.into()))),
+                _ => Err("neither a path nor connect".to_owned()),
+            })?;
+        }
+        Opt::HealthInterval => rules.health.interval = duration(text)?,
+        Opt::HealthTimeout => rules.health.timeout = duration(text)?,
+        Opt::HealthRise => rules.health.rules.rise = up_to(text, 1, limits::CHECKS_MAX)?,
+        Opt::HealthFall => rules.health.rules.fall = up_to(text, 1, limits::CHECKS_MAX)?,
+        Opt::HealthStatus => rules.health.status = statuses(text)?,
         Opt::BodyRateMin => {
             rules.body_rate_min = values::bytes_or_none(text)?.unwrap_or_default();
         }
@@ -85,6 +99,19 @@ pub fn secret(path: &str) -> Result<Box<[u8]>, String> {
         limits::SECRET_BYTES_MIN..=limits::SECRET_BYTES_MAX => Ok(bytes.into()),
         other => Err(format!("{path}: {other} bytes")),
     }
+}
+
+/// What may stand in a request line as it is.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// `200` or `200-399`.
+fn statuses(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let status = |text| up_to(text, 200, 599).map(|status| status as u16);
+    let (first, last) = (status(first)?, status(last)?);
+    if first <= last { Ok(first..=last) } else { Err("the first is above the last".to_owned()) }
 }
 
 /// `N/s`, `N/m` or `N/h`, then optionally `,burst=N`; without it a second's worth, at least one.

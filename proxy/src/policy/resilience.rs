@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use route_table::{EjectRules, Rate};
 
+use super::health::HealthCheck;
+
 /// Whether an answer of the node's own counts against it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ServerErrors {
@@ -36,6 +38,8 @@ pub struct Resilience {
     pub client_rate: Option<Rate>,
     /// Name of the cookie that leads a client back to its node; `None`: no such cookie.
     pub sticky: Option<Box<str>>,
+    /// How nodes are asked whether they serve.
+    pub health: HealthCheck,
     /// Least bytes per second of a request body, after a grace; 0: no bound.
     pub body_rate_min: u64,
     /// Exchanges of the key at once, over all workers; `u32::MAX`: no bound.
@@ -56,6 +60,7 @@ impl Default for Resilience {
             rate: None,
             client_rate: None,
             sticky: None,
+            health: HealthCheck::default(),
             body_rate_min: 50,
             exchanges_max: u32::MAX,
         }

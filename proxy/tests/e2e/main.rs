@@ -16,6 +16,7 @@ mod framing_attacks;
 mod harness;
 mod header_rules;
 mod headers;
+mod health;
 mod http1;
 mod http1_bodies;
 mod http1_edges;

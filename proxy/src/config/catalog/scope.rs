@@ -32,6 +32,12 @@ impl Opt {
             | Self::KeyExchangesMax
             | Self::Rtsp
             | Self::BodyRateMin
+            | Self::HealthCheck
+            | Self::HealthInterval
+            | Self::HealthTimeout
+            | Self::HealthRise
+            | Self::HealthFall
+            | Self::HealthStatus
             | Self::Sticky
             | Self::HttpsRedirect
             | Self::Hsts

@@ -127,6 +127,56 @@ pub const RESILIENCE: &[OptFacts] = &[
         ..option("client-connections-max")
     },
     OptFacts {
+        opt: Opt::HealthCheck,
+        value: "/PATH|connect",
+        default: "none",
+        allowed: "a path as /health, connect for a connection alone, or none",
+        about: "Ask every node for this path now and then, and skip those that do not answer as they \
+             should until they do. HTTP nodes get a GET with the key as Host, uwsgi nodes a packet; \
+             others are only connected to. When all nodes of a key fail, all are tried.",
+        example: r#""none""#,
+        ..option("health-check")
+    },
+    OptFacts {
+        opt: Opt::HealthInterval,
+        default: "10s",
+        about: "From one health check of a node to the next; a look every 500 ms begins what is due.",
+        example: r#""10s""#,
+        ..duration("health-interval")
+    },
+    OptFacts {
+        opt: Opt::HealthTimeout,
+        default: "2s",
+        about: "For the connect of a health check, and again for its answer.",
+        example: r#""2s""#,
+        ..duration("health-timeout")
+    },
+    OptFacts {
+        opt: Opt::HealthRise,
+        default: "2",
+        allowed: "a number from 1 to 100",
+        about: "Good checks in a row that bring a node back.",
+        example: "2",
+        ..option("health-rise")
+    },
+    OptFacts {
+        opt: Opt::HealthFall,
+        default: "3",
+        allowed: "a number from 1 to 100",
+        about: "Failed checks in a row that take a node out.",
+        example: "3",
+        ..option("health-fall")
+    },
+    OptFacts {
+        opt: Opt::HealthStatus,
+        value: "N[-N]",
+        default: "200-399",
+        allowed: "a status or a range of them, from 200 to 599",
+        about: "Statuses of a node that serves.",
+        example: r#""200-399""#,
+        ..option("health-status")
+    },
+    OptFacts {
         opt: Opt::Sticky,
         value: "COOKIE",
         default: "none",
