@@ -79,9 +79,16 @@ impl Service for HttpService {
                 buffer::give(Use::Head, received);
                 session.run().await;
             }
-            // Boxed, so that a plain connection does not carry the state of a handshake.
             Scheme::Https => {
-                Box::pin(serve_tls(self.ctx.clone(), accepted, received, conn)).await;
+                // Boxed, so that its state is gone with it and no connection carries it.
+                let shaken = Box::pin(shake_hands(&self.ctx, accepted, received, conn)).await;
+                let Some(Shaken { conn, reader, writer }) = shaken else { return };
+                if conn.dialect == Dialect::Http2 {
+                    let ctx = self.ctx.clone();
+                    let served = http2::connection::serve(ctx, conn, reader, writer, Vec::new());
+                    return Box::pin(served).await;
+                }
+                Box::pin(Session::new(self.ctx.clone(), conn, reader, writer).run()).await;
             }
         }
     }
@@ -140,7 +147,20 @@ async fn receive_preface(ctx: &Context, accepted: &mut Accepted) -> Option<Vec<u
     }
 }
 
-async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut conn: ConnFacts) {
+/// A connection that is ready for requests.
+struct Shaken {
+    conn: ConnFacts,
+    reader: ClientReader,
+    writer: ClientWriter,
+}
+
+/// The TLS handshake, and what it says about the client.
+async fn shake_hands(
+    ctx: &Context,
+    accepted: Accepted,
+    received: Vec<u8>,
+    mut conn: ConnFacts,
+) -> Option<Shaken> {
     let Accepted { mut read, mut write, .. } = accepted;
     read.watch().arm(Half::Read, ctx.shared.timeouts.tls_handshake);
     write.watch().arm(Half::Write, ctx.shared.timeouts.tls_handshake);
@@ -154,7 +174,7 @@ async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut 
             if error.is_about_client_certificate() {
                 shared.certs.counters().client_auth_refused.fetch_add(1, Ordering::Relaxed);
             }
-            return;
+            return None;
         }
     };
     read.watch().disarm(Half::Read);
@@ -170,15 +190,13 @@ async fn serve_tls(ctx: Rc<Context>, accepted: Accepted, received: Vec<u8>, mut 
         .peer_certificates()
         .and_then(|chain| ClientCert::new(chain.first()?, shared.pem_export))
         .map(Box::new);
-    let is_http2 = session.alpn_protocol() == Some(ALPN_HTTP2);
+    if session.alpn_protocol() == Some(ALPN_HTTP2) {
+        conn.dialect = Dialect::Http2;
+    }
     let (reader, writer) = wrap(read, write, session);
     let reader = ClientReader::Tls(Box::new(reader));
     let writer = ClientWriter::Tls(Box::new(writer));
-    if is_http2 {
-        conn.dialect = Dialect::Http2;
-        return Box::pin(http2::connection::serve(ctx, conn, reader, writer, Vec::new())).await;
-    }
-    Session::new(ctx, conn, reader, writer).run().await;
+    Some(Shaken { conn, reader, writer })
 }
 
 /// Serves a plain connection in the version its first bytes show.
