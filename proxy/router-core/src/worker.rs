@@ -60,10 +60,10 @@ pub struct WorkerPlan<R> {
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The thread could not be made.
-    #[error("worker thread cannot start")]
+    #[error("worker thread cannot start: {0}")]
     Thread(#[source] io::Error),
     /// The runtime or a listener could not be set up on the thread.
-    #[error("worker cannot set up its runtime")]
+    #[error("worker cannot set up its runtime: {0}")]
     Setup(#[source] io::Error),
 }
 
