@@ -222,9 +222,10 @@ impl Codec {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     shared.ctx.shard.count(Counter::Http2Streams);
                     let open = Open::begin(&flow.open, cx);
-                    let stream = stream::serve(shared.clone(), request, respond);
+                    let shared = shared.clone();
                     spawn(async move {
-                        stream.await;
+                        // Boxed here, so that what is spawned is small to move.
+                        Box::pin(stream::serve(shared, request, respond)).await;
                         drop(open);
                     });
                 }
