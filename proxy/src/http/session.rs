@@ -25,7 +25,9 @@ use super::{
 };
 use crate::{
     client::{ClientReader, ClientWriter},
+    config::Timeouts,
     context::{ConnFacts, Context},
+    policy::PolicyId,
 };
 
 /// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
@@ -55,6 +57,8 @@ pub struct Session {
     inbound: Inbound,
     /// When the first byte of the request at hand came.
     began: Instant,
+    /// The rules of the key it asked for last, which hold until the next head is known.
+    policy: PolicyId,
     /// Counts this connection while its head is not complete.
     unfinished: Option<HeadSlot>,
 }
@@ -77,7 +81,8 @@ impl Session {
     ) -> Self {
         let unfinished = Some(ctx.heads.enter(reader.watch_handle(), &ctx.shard));
         let (inbound, began) = (Inbound::new(), Instant::now());
-        Self { ctx, conn, reader, writer, inbound, began, unfinished }
+        let policy = PolicyId::DEFAULT;
+        Self { ctx, conn, reader, writer, inbound, began, policy, unfinished }
     }
 
     /// The same connection, after these bytes of it were received elsewhere.
@@ -109,14 +114,19 @@ impl Session {
             self.inbound.release();
             if self.inbound.bytes().is_empty() {
                 let watch = self.reader.watch();
-                watch.arm(Half::Read, self.ctx.shared.timeouts.keepalive);
+                watch.arm(Half::Read, self.timeouts().keepalive);
                 watch.set_idle(true);
             } else {
                 // Pipelined: its time begins when the one before it is done.
                 self.began = Instant::now();
-                self.reader.watch().arm(Half::Read, self.ctx.shared.timeouts.head);
+                self.reader.watch().arm(Half::Read, self.timeouts().head);
             }
         }
+    }
+
+    /// Deadlines of the key this connection asked for last; before that, of all keys.
+    fn timeouts(&self) -> &Timeouts {
+        &self.ctx.shared.policies.get(self.policy).timeouts
     }
 
     /// Receives until there is a head to judge.
@@ -153,7 +163,7 @@ impl Session {
                 self.began = Instant::now();
                 let watch = self.reader.watch();
                 watch.set_idle(false);
-                watch.arm(Half::Read, self.ctx.shared.timeouts.head);
+                watch.arm(Half::Read, self.timeouts().head);
             }
         }
     }
@@ -208,6 +218,7 @@ impl Session {
             // Boxed, so that HTTP does not carry its state.
             Judged::Rtsp(call) => Box::pin(self.converse(*call)).await,
             Judged::Admitted(plan) => {
+                self.policy = plan.policy;
                 self.ctx.shard.add(Counter::Requests, 1);
                 let mut record = Record::begin(self.began, plan.head_bytes);
                 self.inbound.hold_head(plan.head_bytes);

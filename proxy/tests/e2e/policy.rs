@@ -79,3 +79,24 @@ fn a_key_has_its_own_largest_body() {
         assert_eq!(chunked.response().status, status, "{host} {bytes} in chunks");
     }
 }
+
+#[test]
+fn a_key_has_its_own_idle_time_between_requests() {
+    let origin = Origin::echo();
+    let router = Router::setup()
+        .route(origin.route("brief.test"))
+        .route(origin.route("long.test"))
+        .config("[key.\"brief.test\".timeouts]\nkeepalive = \"300ms\"\n")
+        .start();
+    let mut long = Client::connect(router.http());
+    long.send("GET / HTTP/1.1\r\nHost: long.test\r\n\r\n");
+    assert_eq!(long.response().status, 200);
+    let mut brief = Client::connect(router.http());
+    brief.send("GET / HTTP/1.1\r\nHost: brief.test\r\n\r\n");
+    assert_eq!(brief.response().status, 200);
+    let start = Instant::now();
+    brief.expect_closed();
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    long.send("GET / HTTP/1.1\r\nHost: long.test\r\n\r\n");
+    assert_eq!(long.response().status, 200);
+}

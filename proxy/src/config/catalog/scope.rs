@@ -53,6 +53,8 @@ impl Opt {
             | Self::CompressBytesMin
             | Self::HttpAutoGzip
             | Self::AbortOnClose
+            | Self::TimeoutHead
+            | Self::TimeoutKeepalive
             | Self::TimeoutBodyIdle
             | Self::TimeoutConnect
             | Self::TimeoutFirstByte

@@ -38,7 +38,7 @@ fn every_problem_of_the_tables_is_told_with_line_and_column() {
          body-byte-max = 1\n\
          workers = 2\n\
          first-byte = \"1s\"\n\
-         timeouts.head = \"1s\"\n\
+         timeouts.drain = \"1s\"\n\
          timeouts.connect = \"1ms\"\n\
          [key.\"C.example\"]\n\
          body-bytes-max = \"1\"\n\
@@ -55,7 +55,7 @@ fn every_problem_of_the_tables_is_told_with_line_and_column() {
             "r.toml:4:1: unknown key \"body-byte-max\"; did you mean \"body-bytes-max\"?",
             "r.toml:5:1: workers holds for the whole router and cannot be set for one key",
             "r.toml:6:1: unknown key \"first-byte\"; did you mean \"timeouts.first-byte\"?",
-            "r.toml:7:10: timeouts.head holds for the whole router and cannot be set for one key",
+            "r.toml:7:10: timeouts.drain holds for the whole router and cannot be set for one key",
             "r.toml:8:20: timeouts.connect \"1ms\": shorter than 10ms; allowed: a duration as \
              500ms, 10s or 5m, from 10ms to 24h",
             "r.toml:9:6: key \"c.example\" has a table already, at r.toml:3:6",

@@ -9,7 +9,8 @@ pub const TIMEOUTS: &[OptFacts] = &[
         "head",
         "10s",
         r#""10s""#,
-        "For a complete request head once its first byte came; then 408.",
+        "For a complete request head once its first byte came; then 408. Of a key: from its second \
+         request on a connection.",
         "",
     ),
     timeout(
@@ -17,7 +18,8 @@ pub const TIMEOUTS: &[OptFacts] = &[
         "keepalive",
         "75s",
         r#""75s""#,
-        "Between two requests of a client connection; then it is closed.",
+        "Between two requests of a client connection; then it is closed. Of a key: after its requests, \
+         over HTTP/1.",
         "An idle connection costs memory and a file descriptor for that long.",
     ),
     timeout(
