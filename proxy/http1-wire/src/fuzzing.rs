@@ -13,11 +13,11 @@ use self::naive::{Naive, is_dots, naive_chunked, naive_path, naive_unescape};
 pub use self::rtsp::rtsp_request;
 use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, HOST_BYTES_MAX, PREFACE_V2_BYTES_MAX};
 use crate::{
-    CHUNK_END, ChunkScanner, ChunkState, Claims, ExpectRule, FieldSlots, Fields, ForwardFacts,
-    HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody, ReplyFacts,
-    RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade, UpgradeRule,
-    Version, decode_path, head_end, parse_preface, parse_request, parse_response,
-    write_chunk_size_line, write_request_head, write_response_head,
+    Announcement, CHUNK_END, ChunkScanner, ChunkState, Claims, ExpectRule, FieldSlots, Fields,
+    ForwardFacts, HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody,
+    ReplyFacts, RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade,
+    UpgradeRule, Version, decode_path, head_end, parse_preface, parse_request, parse_response,
+    write_chunk_size_line, write_preface, write_request_head, write_response_head,
 };
 
 /// A request head means the same however it is cut, and what is forwarded reads as it was meant.
@@ -312,6 +312,12 @@ pub fn preface(bytes: &[u8]) {
             assert_eq!(outcome(&again), Some(Ok(same)));
         }
     }
+    // What came behind it stands for names of any content.
+    let (alpn, authority) = bytes[preface.bytes..].split_at((bytes.len() - preface.bytes) / 2);
+    let mut again = Vec::new();
+    write_preface(&Announcement { ends: preface.ends, alpn, authority }, &mut again);
+    let same = Preface { bytes: again.len(), ends: preface.ends };
+    assert_eq!(outcome(&again), Some(Ok(same)));
 }
 
 fn preface_v1(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {

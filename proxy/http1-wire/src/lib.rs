@@ -46,7 +46,7 @@ pub use error::{REJECTS, RefusedIn, RejectRow};
 pub use fields::{FieldSlots, Fields, is_forwardable};
 pub use framing::{FramingError, RequestFraming, ResponseFraming};
 pub use head::{HeadEnd, HeadError, head_end};
-pub use preface::{Preface, PrefaceEnds, PrefaceError, parse_preface};
+pub use preface::{Announcement, Preface, PrefaceEnds, PrefaceError, parse_preface, write_preface};
 pub use request::{Method, RequestError, RequestHead, parse_request};
 pub use response::{ResponseError, ResponseHead, ResponseTo, parse_response};
 pub use rewrite::{

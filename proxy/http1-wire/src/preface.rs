@@ -1,14 +1,17 @@
 //! The PROXY protocol, versions 1 and 2: what a proxy says about a connection before its first byte.
 //!
-//! Reads the preface and nothing behind it. Whether a sender may be believed is its caller's
+//! Reads the preface and nothing behind it; `announce` writes one. Whether a sender may be believed is its caller's
 //! decision. Section numbers are those of HAProxy's `doc/proxy-protocol.txt`. Stricter than it asks:
 //! - a version 1 line has one space between its words and no CR or LF but the last two bytes;
 //! - a version 2 preface is at most [`PREFACE_V2_BYTES_MAX`] long, and its TLVs must fill it;
 //! - no preface at all is an error as soon as the first byte that cannot belong to one is there.
 
+mod announce;
 mod crc32c;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+pub use announce::{Announcement, write_preface};
 
 use crate::{
     Parsed,
