@@ -12,8 +12,8 @@ pub use cpu_time::{ThreadCpuTime, criterion};
 use std::sync::Arc;
 
 use route_table::{
-    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Proto, Route, RouteKey, TableHandle,
-    TableWriter,
+    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Route, RouteKey,
+    TableHandle, TableWriter,
 };
 
 /// xorshift64*: cheap enough not to be what is measured.
@@ -48,6 +48,7 @@ pub fn route(n: usize) -> Arc<Route> {
         address: Address::parse(announced.as_bytes()).expect("an address literal"),
         announced: announced.into(),
         proto: Proto::Uwsgi,
+        opening: Opening::default(),
         modifier1: 0,
         modifier2: 0,
         weight: 1,

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use route_table::{Address, Algorithm, Dotsplit, Proto, RouteKey};
+use route_table::{Address, Algorithm, Dotsplit, Opening, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
@@ -165,6 +165,8 @@ pub struct StaticRoute {
     pub announced: String,
     /// What it speaks.
     pub proto: Proto,
+    /// What connections to it begin with.
+    pub opening: Opening,
     /// Its share against the key's other nodes, 1 or more.
     pub weight: u32,
 }

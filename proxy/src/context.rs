@@ -24,6 +24,7 @@ use crate::{
     http::sticky::{StickySecret, Tokens},
     http::{request_id::RequestIds, rtsp::pairs::Pairs},
     http2::node::Links,
+    introduction::Introduction,
     policy::{Policies, streams::Switch},
     sources::NamedSources,
     tls::{
@@ -54,6 +55,8 @@ pub struct Shared {
     pub client_rates: Option<ClientRates>,
     /// The connections of each client, if they are bounded.
     pub client_connections: Option<Arc<ClientConnections>>,
+    /// Whether connections to any node begin with a PROXY preface.
+    pub introduces: Switch,
     /// Whether RTSP is spoken for any key.
     pub rtsp: Switch,
     /// RTSP sessions tunnelled in HTTP.
@@ -175,6 +178,8 @@ pub struct ConnFacts {
     pub cert: Option<CertId>,
     /// The certificate it showed.
     pub client_cert: Option<Box<ClientCert>>,
+    /// What nodes that want a PROXY preface are told of it, if there are any.
+    pub introduction: Option<Box<Introduction>>,
 }
 
 impl ConnFacts {
@@ -204,6 +209,7 @@ impl ConnFacts {
             sni: None,
             cert: None,
             client_cert: None,
+            introduction: None,
         }
     }
 

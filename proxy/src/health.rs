@@ -14,18 +14,22 @@ use std::{
 };
 
 use http1_wire::{FieldSlots, Parsed, ResponseTo, parse_response};
-use route_table::{Address, CheckFound, CheckRules, Node, NodeId, Proto, RouteKey, TableHandle};
+use route_table::{
+    Address, CheckFound, CheckRules, Node, NodeId, Opening, Proto, RouteKey, TableHandle,
+};
 use router_core::{
     deadline::{self, Half},
     drain::{Drain, DrainPhase},
-    io::{ReadHalf, WriteHalf, connect, sleep_ms, spawn},
+    io::{ReadHalf, WriteHalf, sleep_ms, spawn},
     runtime::{self, Driver},
+    upstream::{Checkout, dial},
 };
 use tracing::info;
 use uwsgi_wire::{EncodeError, PacketWriter};
 
 use crate::{
     context::Shared,
+    introduction,
     policy::health::{HealthCheck, Probe},
 };
 
@@ -83,7 +87,8 @@ fn scan(shared: &Arc<Shared>, table: &TableHandle, agenda: &Rc<RefCell<Agenda>>,
     let table = table.snapshot();
     let mut here = HashMap::new();
     for route in table.iter() {
-        let check = &shared.policies.of(route.key()).resilience.health;
+        let policy = shared.policies.of(route.key());
+        let check = &policy.resilience.health;
         let Some(probe) = &check.probe else { continue };
         // A vassal without an address is asleep and not ill.
         let nodes = route.nodes().iter().filter(|node| node.facts.address != Address::Nowhere);
@@ -97,10 +102,11 @@ fn scan(shared: &Arc<Shared>, table: &TableHandle, agenda: &Rc<RefCell<Agenda>>,
             here.insert(node.id, next_ms);
             if begins {
                 let (probe, node, key) = (probe.clone(), node.clone(), route.key().clone());
-                let check = check.clone();
+                let (check, opening) = (check.clone(), introduction::opening(policy, &node));
                 let agenda = agenda.clone();
                 spawn(async move {
-                    note(&node, &key, ask(&node, &key, &probe, &check).await, check.rules);
+                    let found = ask(&node, &key, &probe, &check, opening).await;
+                    note(&node, &key, found, check.rules);
                     agenda.borrow_mut().asked.remove(&node.id);
                 });
             }
@@ -116,8 +122,18 @@ fn note(node: &Node, key: &RouteKey, found: CheckFound, rules: CheckRules) {
     }
 }
 
-async fn ask(node: &Node, key: &RouteKey, probe: &Probe, check: &HealthCheck) -> CheckFound {
-    let Ok((read, write)) = connect(&node.facts.address, check.timeout).await else {
+async fn ask(
+    node: &Node,
+    key: &RouteKey,
+    probe: &Probe,
+    check: &HealthCheck,
+    opening: Opening,
+) -> CheckFound {
+    let how = match opening {
+        Opening::Plain => Checkout::Fresh,
+        Opening::ProxyV2 => Checkout::Introduced(introduction::LOCAL),
+    };
+    let Ok((read, write)) = dial(node, how, check.timeout).await else {
         return CheckFound::Bad;
     };
     let request = match (probe, node.facts.proto) {

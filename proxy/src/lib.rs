@@ -13,6 +13,7 @@ pub mod explain;
 mod health;
 pub mod http;
 pub mod http2;
+pub mod introduction;
 pub mod node;
 pub mod policy;
 pub mod preface;

@@ -16,8 +16,8 @@ use router_core::{
 /// What a preface said, and what came with it.
 #[derive(Debug)]
 pub struct Received {
-    /// The client it named; `None` leaves the peer to be the client.
-    pub client: Option<SocketAddr>,
+    /// The client it named and what that connected to; `None` leaves the peer to be the client.
+    pub ends: Option<(SocketAddr, SocketAddr)>,
     /// Bytes read from behind the preface.
     pub rest: Vec<u8>,
 }
@@ -77,11 +77,11 @@ pub async fn receive(read: &mut ReadHalf) -> Result<Received, PrefaceFailure> {
     match outcome {
         Ok(preface) => {
             bytes.drain(..preface.bytes);
-            let client = match preface.ends {
-                PrefaceEnds::Relayed { source, .. } => Some(source),
+            let ends = match preface.ends {
+                PrefaceEnds::Relayed { source, destination } => Some((source, destination)),
                 PrefaceEnds::Local | PrefaceEnds::Unknown => None,
             };
-            Ok(Received { client, rest: bytes })
+            Ok(Received { ends, rest: bytes })
         }
         Err(failure) => {
             buffer::give(Use::Head, bytes);

@@ -19,6 +19,8 @@ use crate::{
     context::{ConnFacts, Context, Dialect, Role, Scheme, Trust},
     http::session::Session,
     http2,
+    introduction::Introduction,
+    policy::streams::Switch,
     preface::{self, Received},
     tls::{
         accept::{ALPN_HTTP2, Agreed, handshake},
@@ -51,14 +53,23 @@ impl Service for HttpService {
 
     async fn serve(self: Rc<Self>, mut accepted: Accepted, role: Role) {
         let mut received = Vec::new();
+        let mut destination = None;
         if self.ctx.shared.named.contains(accepted.peer) {
             // Boxed, so that others do not carry its state.
             match Box::pin(receive_preface(&self.ctx, &mut accepted)).await {
-                Some(rest) => received = rest,
+                Some(Received { ends, rest }) => {
+                    received = rest;
+                    destination = ends.map(|(_, destination)| destination);
+                    accepted.peer = ends.map(|(client, _)| client).or(accepted.peer);
+                }
                 None => return,
             }
         }
         let mut conn = ConnFacts::new(accepted.peer, role);
+        if self.ctx.shared.introduces == Switch::On {
+            let destination = destination.or_else(|| accepted.read.local_addr());
+            conn.introduction = Some(Introduction::new(accepted.peer, destination));
+        }
         if self.ctx.shared.headers.trusted.contains(accepted.peer) {
             conn.trust = Trust::Proxy;
         }
@@ -130,15 +141,13 @@ fn thread_cpu_us() -> u64 {
     })
 }
 
-/// Reads the preface of a named source and puts the client it names in the peer's place. Returns what
-/// came behind it, `None` if the connection is not to be served.
-async fn receive_preface(ctx: &Context, accepted: &mut Accepted) -> Option<Vec<u8>> {
+/// Reads the preface of a named source; `None` if the connection is not to be served.
+async fn receive_preface(ctx: &Context, accepted: &mut Accepted) -> Option<Received> {
     accepted.read.watch().arm(Half::Read, ctx.shared.timeouts.head);
     match preface::receive(&mut accepted.read).await {
-        Ok(Received { client, rest }) => {
+        Ok(received) => {
             accepted.read.watch().disarm(Half::Read);
-            accepted.peer = client.or(accepted.peer);
-            Some(rest)
+            Some(received)
         }
         Err(failure) => {
             ctx.shard.add(failure.counter(), 1);
@@ -192,6 +201,10 @@ async fn shake_hands(
         .map(Box::new);
     if session.alpn_protocol() == Some(ALPN_HTTP2) {
         conn.dialect = Dialect::Http2;
+    }
+    if let Some(introduction) = &mut conn.introduction {
+        let authority = conn.sni.as_deref().unwrap_or_default();
+        introduction.note_tls(authority, session.alpn_protocol().unwrap_or_default());
     }
     let (reader, writer) = wrap(read, write, session);
     let reader = ClientReader::Tls(Box::new(reader));

@@ -1,6 +1,7 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
 mod limiting;
+mod static_nodes;
 
 use std::{
     rc::Rc,
@@ -8,7 +9,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use route_table::{Address, NodeFacts, NodeOrigin, TableHandle, TableWriter};
+use route_table::{Address, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
     address::ListenAddr,
@@ -35,6 +36,7 @@ use crate::{
     context::{Context, HeaderRules, Role, Scheme, Shared},
     http::{rejects, request_id::RequestId},
     http2::node::Links,
+    introduction,
     policy::{Policies, streams::rtsp_anywhere},
     serve::HttpService,
     sources::NamedSources,
@@ -139,6 +141,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         headers: header_rules(settings),
         dotsplit: settings.dotsplit,
         fallback_key: settings.fallback_key.clone(),
+        introduces: introduction::wanted_anywhere(settings),
         rtsp: rtsp_anywhere(settings),
         rtsp_pairs: Arc::default(),
         hostname: hostname(),
@@ -339,20 +342,6 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
         policy.allow.clone_from(&settings.upstream_allow);
     }
     policy.deny = own;
-    let static_nodes = settings.route.iter().map(|route| {
-        let facts = NodeFacts {
-            address: route.address.clone(),
-            announced: route.announced.clone().into(),
-            proto: route.proto,
-            modifier1: 0,
-            modifier2: 0,
-            weight: route.weight,
-            backup: 0,
-            origin: NodeOrigin::Static,
-            announcer: None,
-        };
-        (route.key.clone(), facts)
-    });
     SubscriberConfig {
         binds: settings.subscribe.clone(),
         multicast_interfaces: settings.senders.multicast_interface.clone(),
@@ -371,7 +360,7 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
             upstream_policy: policy,
             ..RegistryConfig::default()
         },
-        static_nodes: static_nodes.collect(),
+        static_nodes: settings.route.iter().map(static_nodes::facts).collect(),
     }
 }
 

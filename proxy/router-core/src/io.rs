@@ -20,7 +20,7 @@ use monoio::{
     },
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv};
 use route_table::Address;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -86,6 +86,13 @@ impl ReadHalf {
     /// The deadlines, for one who sets them while this half is reading.
     pub fn watch_handle(&self) -> Rc<Watch> {
         self.watch.clone()
+    }
+
+    /// The address the other side connected to; none for a unix socket. One system call.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        let storage = getsockname::<SockaddrStorage>(self.fd).ok()?;
+        let v4 = storage.as_sockaddr_in().map(|addr| SocketAddr::V4((*addr).into()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into())))
     }
 
     /// Whether the other side has finished sending and all it sent was read. One system call.

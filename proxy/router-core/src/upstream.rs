@@ -9,7 +9,7 @@ use std::{cell::RefCell, io, time::Duration};
 use route_table::{EjectRules, Node};
 
 use crate::{
-    deadline,
+    deadline::{self, Half},
     io::{ReadHalf, WriteHalf, connect},
     metrics::{Counter, Shard},
 };
@@ -37,11 +37,13 @@ pub struct Upstream {
 
 /// Which connections a checkout may give.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Checkout {
+pub enum Checkout<'a> {
     /// An idle one if there is any.
     Any,
     /// Only a new connection will do.
     Fresh,
+    /// Only a new connection will do, and these bytes were sent on it: it belongs to one client.
+    Introduced(&'a [u8]),
 }
 
 /// Checks out a connection to `node`.
@@ -50,13 +52,13 @@ pub enum Checkout {
 /// Of the connect. Unless ejections are off, the node is then out at once.
 pub async fn checkout(
     node: &Node,
-    how: Checkout,
+    how: Checkout<'_>,
     pool: &RefCell<Pool>,
     shard: &Shard,
     limit: Duration,
     eject: EjectRules,
 ) -> io::Result<Upstream> {
-    if how != Checkout::Fresh {
+    if how == Checkout::Any {
         let found = pool.borrow_mut().take(node.id);
         if let Some((read, write)) = found {
             shard.add(Counter::UpstreamReused, 1);
@@ -65,7 +67,7 @@ pub async fn checkout(
     }
     shard.add(Counter::UpstreamConnects, 1);
     // Boxed, so that the exchanges that find an idle connection do not carry a connect's state.
-    match Box::pin(connect(&node.facts.address, limit)).await {
+    match Box::pin(dial(node, how, limit)).await {
         Ok((read, write)) => Ok(Upstream { read, write, reuse: Reuse::Fresh }),
         Err(error) => {
             shard.add(Counter::UpstreamConnectFailures, 1);
@@ -73,6 +75,25 @@ pub async fn checkout(
             Err(error)
         }
     }
+}
+
+/// A new connection to `node`, introduced if it is to be.
+///
+/// # Errors
+/// Of the connect, or of the first send on it: either way the node knows of no request.
+pub async fn dial(
+    node: &Node,
+    how: Checkout<'_>,
+    limit: Duration,
+) -> io::Result<(ReadHalf, WriteHalf)> {
+    let (read, mut write) = connect(&node.facts.address, limit).await?;
+    if let Checkout::Introduced(preface) = how {
+        write.watch().arm(Half::Write, limit);
+        let (result, _) = write.write_all(preface.to_vec(), 0).await;
+        write.watch().disarm(Half::Write);
+        result?;
+    }
+    Ok((read, write))
 }
 
 /// The node failed: it may be out for a while now.

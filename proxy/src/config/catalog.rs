@@ -79,6 +79,7 @@ pub enum Opt {
     ServerNameAsHttpHost,
     HttpModifier1,
     HttpModifier2,
+    SendProxy,
     ExpectBytesMax,
     ManageSource,
     UwsgiChunked,

@@ -18,6 +18,7 @@ pub fn set(headers: &mut HeaderPolicy, opt: Opt, text: &str) -> Result<(), Strin
             headers.server_name = if on { ServerName::HttpHost } else { ServerName::Machine };
         }
         Opt::HttpModifier1 => headers.modifier1 = values::octet(text)?,
+        Opt::SendProxy => headers.opening = values::opening(text)?,
         Opt::HttpModifier2 => headers.modifier2 = values::octet(text)?,
         _ => headers.expect_bytes_max = values::bytes_or_none(text)?,
     }

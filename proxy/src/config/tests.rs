@@ -253,7 +253,7 @@ fn values_out_of_bounds_are_told_with_what_is_allowed() {
         (
             Opt::Route,
             "a.b=127.0.0.1:1,x",
-            "--route \"a.b=127.0.0.1:1,x\": \"x\" is neither proto= nor weight=",
+            "--route \"a.b=127.0.0.1:1,x\": \"x\" is none of proto=, weight= and send-proxy=",
         ),
     ];
     for (opt, text, start) in cases {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use route_table::{Address, Algorithm, Proto, RouteKey};
+use route_table::{Address, Algorithm, Opening, Proto, RouteKey};
 use router_core::access_log::AccessLogTarget;
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
@@ -214,7 +214,16 @@ pub fn via(text: &str) -> Result<Via, String> {
     }
 }
 
-/// `KEY=ADDR[,proto=http][,weight=N]`.
+/// `off` or `v2`.
+pub fn opening(text: &str) -> Result<Opening, String> {
+    match text {
+        "off" => Ok(Opening::Plain),
+        "v2" => Ok(Opening::ProxyV2),
+        _ => Err(format!("\"{text}\" is neither off nor v2")),
+    }
+}
+
+/// `KEY=ADDR[,proto=http][,weight=N][,send-proxy=v2]`.
 pub fn static_route(text: &str) -> Result<StaticRoute, String> {
     let (key, rest) = text.split_once('=').ok_or("there is no = between key and address")?;
     let key = RouteKey::parse(key.as_bytes()).map_err(|error| format!("the key: {error}"))?;
@@ -222,13 +231,15 @@ pub fn static_route(text: &str) -> Result<StaticRoute, String> {
     let announced = parts.next().unwrap_or_default().to_owned();
     let address = Address::parse(announced.as_bytes())
         .map_err(|error| format!("the address \"{announced}\": {error}"))?;
-    let mut route = StaticRoute { key, address, announced, proto: Proto::Uwsgi, weight: 1 };
+    let (proto, opening) = (Proto::Uwsgi, Opening::Plain);
+    let mut route = StaticRoute { key, address, announced, proto, opening, weight: 1 };
     for part in parts {
         match part.split_once('=') {
             Some(("proto", "http")) => route.proto = Proto::Http,
             Some(("proto", "h2c")) => route.proto = Proto::H2c,
             Some(("proto", "uwsgi")) => route.proto = Proto::Uwsgi,
             Some(("proto", other)) => return Err(format!("the protocol \"{other}\" is unknown")),
+            Some(("send-proxy", text)) => route.opening = self::opening(text)?,
             Some(("weight", text)) => {
                 let max = limits::WEIGHT_MAX;
                 route.weight = match text.parse() {
@@ -236,7 +247,7 @@ pub fn static_route(text: &str) -> Result<StaticRoute, String> {
                     _ => return Err(format!("the weight \"{text}\" is not 1 to {max}")),
                 };
             }
-            _ => return Err(format!("\"{part}\" is neither proto= nor weight=")),
+            _ => return Err(format!("\"{part}\" is none of proto=, weight= and send-proxy=")),
         }
     }
     Ok(route)

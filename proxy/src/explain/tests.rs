@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use route_table::{
-    Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey,
+    Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, RouteKey,
     TableWriter, Tried,
 };
 
@@ -37,6 +37,7 @@ fn node(id: u64, backup: u8, origin: NodeOrigin) -> Arc<Node> {
             address: Address::parse(announced.as_bytes()).unwrap(),
             announced: announced.into(),
             proto: Proto::Http,
+            opening: Opening::default(),
             modifier1: 0,
             modifier2: 0,
             weight: 1,

@@ -5,7 +5,7 @@ pub mod pour;
 use std::{cell::Cell, io, sync::Arc, time::Instant};
 
 use http1_wire::RequestFraming;
-use route_table::{Node, Proto, Tried};
+use route_table::{Node, Opening, Proto, Tried};
 use router_core::{
     deadline,
     metrics::{Counter, Latency},
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     client::{ClientReader, ClientWriter},
     context::{ConnFacts, Context},
+    introduction,
     node::NodeConn,
     policy::Policy,
 };
@@ -211,10 +212,19 @@ impl<'a> Exchange<'a> {
         unreachable!("the retry rule bounds the attempts")
     }
 
-    async fn check_out(&mut self, node: &Arc<Node>, how: Checkout) -> Result<NodeConn, Failure> {
-        let how = if node.facts.proto == Proto::Uwsgi { Checkout::Fresh } else { how };
+    async fn check_out(
+        &mut self,
+        node: &Arc<Node>,
+        how: Checkout<'_>,
+    ) -> Result<NodeConn, Failure> {
+        let conn = self.client.conn;
+        let how = match introduction::opening(self.policy, node) {
+            Opening::ProxyV2 => Checkout::Introduced(introduction::of(conn)),
+            Opening::Plain if node.facts.proto == Proto::Uwsgi => Checkout::Fresh,
+            Opening::Plain => how,
+        };
         let limit = self.policy.timeouts.connect;
-        let began = (how == Checkout::Fresh).then(Instant::now);
+        let began = (how != Checkout::Any).then(Instant::now);
         let eject = self.policy.resilience.eject;
         let (pool, shard) = (&self.ctx.pool, &self.ctx.shard);
         let result = match node.facts.proto {
@@ -343,8 +353,10 @@ impl<'a> Exchange<'a> {
 
     fn finish(self, node: &Node, upstream: NodeConn, finished: Finished) -> Outcome {
         blame::note_answer(self.ctx, self.policy, node, self.record.status);
-        let reusable =
-            finished.upstream_clean && finished.request_done && node.facts.proto == Proto::Http;
+        let reusable = finished.upstream_clean
+            && finished.request_done
+            && node.facts.proto == Proto::Http
+            && introduction::opening(self.policy, node) == Opening::Plain;
         if reusable && let Some((read, write)) = upstream.into_socket() {
             read.watch().disarm(deadline::Half::Read);
             self.ctx.pool.borrow_mut().keep(node.id, read, write, deadline::now_ms());

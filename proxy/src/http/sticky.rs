@@ -131,7 +131,7 @@ pub fn is_cookie_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use http1_wire::{FieldSlots, Parsed, parse_request};
-    use route_table::{Address, Algorithm, NodeFacts, NodeOrigin, Proto, RouteKey};
+    use route_table::{Address, Algorithm, NodeFacts, NodeOrigin, Opening, Proto, RouteKey};
     use std::sync::Arc;
 
     fn route(key: &str, addresses: &[&str]) -> Route {
@@ -139,6 +139,7 @@ mod tests {
             address: Address::parse(address.as_bytes()).unwrap(),
             announced: (*address).into(),
             proto: Proto::Http,
+            opening: Opening::default(),
             modifier1: 0,
             modifier2: 0,
             weight: 1,

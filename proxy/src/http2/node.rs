@@ -24,9 +24,8 @@ use http2_wire::{ResponseParts, write_response};
 use route_table::{EjectRules, Node, NodeId};
 use router_core::{
     deadline::Watch,
-    io::connect,
     metrics::{Counter, Shard},
-    upstream::{Checkout, Reuse, note_failure},
+    upstream::{Checkout, Reuse, dial, note_failure},
 };
 
 use self::link::{Link, LinkSlot};
@@ -43,14 +42,15 @@ pub struct Links {
 }
 
 impl Links {
-    /// Opens a stream to `node`, on a connection that is there or on a new one.
+    /// Opens a stream to `node`, on a connection that is there or on a new one; an introduced stream
+    /// has a connection to itself.
     ///
     /// # Errors
     /// Of the connect, as `router_core::upstream::checkout`.
     pub async fn open(
         &self,
         node: &Node,
-        how: Checkout,
+        how: Checkout<'_>,
         shard: &Shard,
         limit: Duration,
         eject: EjectRules,
@@ -62,10 +62,14 @@ impl Links {
             return Ok(stand_in(slot, Reuse::Pooled));
         }
         shard.count(Counter::UpstreamConnects);
-        match Box::pin(connect(&node.facts.address, limit)).await {
+        match Box::pin(dial(node, how, limit)).await {
             Ok((read, write)) => {
                 let link = Link::start(read, write).await?;
                 let slot = link.slot().ok_or_else(closed)?;
+                if matches!(how, Checkout::Introduced(_)) {
+                    // Nobody else's stream may be opened on it; it ends with this one.
+                    return Ok(stand_in(slot, Reuse::Fresh));
+                }
                 let mut nodes = self.nodes.borrow_mut();
                 let links = nodes.entry(node.id).or_default();
                 links.retain(Link::is_open);

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use route_table::Opening;
+
 /// The rules about fields and vars.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HeaderPolicy {
@@ -18,6 +20,8 @@ pub struct HeaderPolicy {
     pub modifier1: u8,
     /// In place of the modifier2 a node announced; 0: as announced.
     pub modifier2: u8,
+    /// What connections to its nodes begin with, unless a node's own route says more.
+    pub opening: Opening,
     /// Largest body, in bytes, whose sender is told to continue.
     pub expect_bytes_max: Option<u64>,
 }

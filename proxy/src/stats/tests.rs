@@ -1,7 +1,8 @@
 //! The statistics document: uWSGI's shape, our part, and escaping.
 
 use route_table::{
-    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Proto, Route, RouteKey, TableWriter,
+    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Route, RouteKey,
+    TableWriter,
 };
 use router_core::access_log::AccessLogTarget;
 use router_core::metrics::Counter;
@@ -14,6 +15,7 @@ fn node(id: u64, announced: &str, origin: NodeOrigin) -> Arc<Node> {
         address: Address::parse(b"127.0.0.1:43577").unwrap(),
         announced: announced.into(),
         proto: Proto::Uwsgi,
+        opening: Opening::default(),
         modifier1: 5,
         modifier2: 0,
         weight: 2,

@@ -11,6 +11,7 @@ pub mod h2;
 pub mod h2_frames;
 pub mod metrics;
 pub mod origin;
+pub mod port;
 pub mod process;
 pub mod response;
 pub mod router;

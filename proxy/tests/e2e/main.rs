@@ -28,6 +28,7 @@ mod limits;
 mod mountpoints;
 mod policy;
 mod proxy_protocol;
+mod proxy_protocol_out;
 mod queue;
 mod rtsp;
 mod rtsp_over_http;

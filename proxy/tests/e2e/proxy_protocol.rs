@@ -2,15 +2,15 @@
 //! nginx as senders.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::harness::certs::{self, utf8};
+use crate::harness::port::Port;
 use crate::harness::process::Process;
 use crate::harness::router::Setup;
 use crate::harness::tools::{self, Curl, curl};
@@ -311,26 +311,6 @@ fn curl_is_served_with_its_preface_and_not_without() {
         assert_eq!((answer.status, answer.exit == 0), expected, "{answer:?}");
     }
     assert_eq!(origin.seen().len(), 2);
-}
-
-/// A port for a server that sets `SO_REUSEPORT`, kept free until that server listens.
-struct Port(#[expect(dead_code, reason = "held for its port")] Socket, SocketAddr);
-
-impl Port {
-    fn reserve() -> Self {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_reuse_port(true).expect("reuse port");
-        socket.set_reuse_address(true).expect("reuse address");
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("bind");
-        let address = socket.local_addr().as_ref().ok().and_then(SockAddr::as_socket);
-        Self(socket, address.expect("an IP address"))
-    }
-
-    /// Waits until the server listens.
-    #[track_caller]
-    fn wait(&self) {
-        eventually_true("the proxy listens", SOON, || TcpStream::connect(self.1).is_ok());
-    }
 }
 
 /// HAProxy before both listeners of `router`, with these words on its server lines.

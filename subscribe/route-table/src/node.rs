@@ -38,6 +38,16 @@ impl Proto {
     }
 }
 
+/// What connections to a node begin with, before its protocol.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Opening {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// A PROXY preface of version 2, which says whose connection it is.
+    ProxyV2,
+}
+
 /// Where a node comes from.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum NodeOrigin {
@@ -56,6 +66,8 @@ pub struct NodeFacts {
     pub announced: Box<str>,
     /// What to speak there.
     pub proto: Proto,
+    /// What to say before that.
+    pub opening: Opening,
     /// First modifier of the uwsgi packets sent there.
     pub modifier1: u8,
     /// Second modifier of the uwsgi packets sent there.

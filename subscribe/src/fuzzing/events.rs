@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use route_table::{
-    Address, NodeFacts, NodeOrigin, Proto, RouteKey, TableHandle, TableReader, TableWriter,
+    Address, NodeFacts, NodeOrigin, Opening, Proto, RouteKey, TableHandle, TableReader, TableWriter,
 };
 use uwsgi_wire::modifier::{COMMAND_SUBSCRIBE, SUBSCRIPTION};
 use uwsgi_wire::{Packet, PacketWriter};
@@ -199,6 +199,7 @@ impl Run {
             announced: address.to_string().into(),
             address,
             proto: Proto::Http,
+            opening: Opening::default(),
             modifier1: 0,
             modifier2: 0,
             weight: 1,

@@ -198,7 +198,8 @@ impl Registry {
 }
 
 /// The facts a datagram states of a node. The spelling of its address and the sender are those of the
-/// announcement that brought it there; a vassal's name, once told, stays.
+/// announcement that brought it there; a vassal's name, once told, stays. What its connections begin
+/// with is no announcement's to say.
 fn facts(claim: &Claim<'_>, before: Option<&NodeFacts>) -> NodeFacts {
     let subscription = claim.subscription;
     let same = before.filter(|before| before.address == claim.address);
@@ -217,6 +218,7 @@ fn facts(claim: &Claim<'_>, before: Option<&NodeFacts>) -> NodeFacts {
         announced,
         address: claim.address.clone(),
         proto: subscription.proto,
+        opening: before.map(|before| before.opening).unwrap_or_default(),
         modifier1: subscription.modifier1,
         modifier2: subscription.modifier2,
         weight: subscription.weight,

@@ -183,6 +183,7 @@ fn static_nodes_outlive_leases_and_ignore_datagrams() {
         address: Address::parse(b"8.8.8.8:80").unwrap(),
         announced: "8.8.8.8:80".into(),
         proto: Proto::Http,
+        opening: route_table::Opening::default(),
         modifier1: 0,
         modifier2: 0,
         weight: 1,

@@ -122,8 +122,8 @@ mod tests {
     use std::sync::Arc;
 
     use route_table::{
-        Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Proto, RouteKey,
-        TableWriter, Tried,
+        Address, Algorithm, EjectRules, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto,
+        RouteKey, TableWriter, Tried,
     };
 
     use super::*;
@@ -133,6 +133,7 @@ mod tests {
             address: Address::parse(b"127.0.0.1:3031").unwrap(),
             announced: "127.0.0.1:3031".into(),
             proto: Proto::Uwsgi,
+            opening: Opening::default(),
             modifier1: 0,
             modifier2: 0,
             weight: 1,

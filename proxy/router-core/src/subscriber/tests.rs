@@ -246,6 +246,7 @@ fn configured_nodes_are_published_before_the_thread_starts() {
         address: route_table::Address::parse(b"127.0.0.1:3000").expect("an address"),
         announced: "127.0.0.1:3000".into(),
         proto: route_table::Proto::Http,
+        opening: route_table::Opening::default(),
         modifier1: 0,
         modifier2: 0,
         weight: 1,

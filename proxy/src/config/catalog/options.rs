@@ -107,12 +107,13 @@ const ROUTER: &[OptFacts] = &[
         name: "route",
         shape: Shape::Many,
         section: Section::Routing,
-        value: "KEY=ADDR[,proto=http|h2c][,weight=N]",
+        value: "KEY=ADDR[,proto=http|h2c][,weight=N][,send-proxy=v2]",
         default: "none",
         allowed: "KEY=ADDR with ADDR an IP:PORT, /PATH or @ABSTRACT socket, then optionally \
-             ,proto=uwsgi, ,proto=http or ,proto=h2c and ,weight=1 to 65535",
+             ,proto=uwsgi, ,proto=http or ,proto=h2c, ,weight=1 to 65535 and ,send-proxy=v2",
         about: "A node that needs no subscription and never expires. The protocol is uwsgi unless \
-             it says proto=http (HTTP/1.1) or proto=h2c (HTTP/2, as gRPC needs it).",
+             it says proto=http (HTTP/1.1) or proto=h2c (HTTP/2, as gRPC needs it). With \
+             send-proxy=v2 its connections begin as send-proxy says.",
         cost: "",
         example: r#"["static.example=127.0.0.1:3000,proto=http,weight=2"]"#,
     },

@@ -45,6 +45,7 @@ impl Opt {
             | Self::ServerNameAsHttpHost
             | Self::HttpModifier1
             | Self::HttpModifier2
+            | Self::SendProxy
             | Self::ExpectBytesMax
             | Self::ManageSource
             | Self::UwsgiChunked

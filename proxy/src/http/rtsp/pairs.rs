@@ -148,13 +148,14 @@ impl Drop for Open {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use route_table::{Address, NodeFacts, NodeId, NodeOrigin, Proto};
+    use route_table::{Address, NodeFacts, NodeId, NodeOrigin, Opening, Proto};
 
     fn node(id: u64) -> Arc<Node> {
         let facts = NodeFacts {
             address: Address::Tcp("127.0.0.1:1".parse().unwrap()),
             announced: "127.0.0.1:1".into(),
             proto: Proto::Http,
+            opening: Opening::default(),
             modifier1: 0,
             modifier2: 0,
             weight: 1,

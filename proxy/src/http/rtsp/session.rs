@@ -7,7 +7,7 @@
 use std::{io, sync::Arc, time::Instant};
 
 use http1_wire::{Parsed, RtspSlots, parse_rtsp, rtsp_cseq};
-use route_table::{Node, Tried};
+use route_table::{Node, Opening, Tried};
 use router_core::{
     buffer::{self, Use},
     deadline::{self, Half},
@@ -31,6 +31,7 @@ use crate::{
         record::{Record, micros},
         request_body::{receive_body, send_request},
     },
+    introduction,
     node::NodeConn,
     policy::Policy,
 };
@@ -159,7 +160,11 @@ impl Line<'_> {
     async fn connect(&mut self, node: &Arc<Node>, policy: &Policy) -> Option<NodeConn> {
         let (ctx, began) = (self.ctx, Instant::now());
         let (limit, eject) = (policy.timeouts.connect, policy.resilience.eject);
-        let outcome = checkout(node, Checkout::Fresh, &ctx.pool, &ctx.shard, limit, eject).await;
+        let how = match introduction::opening(policy, node) {
+            Opening::ProxyV2 => Checkout::Introduced(introduction::of(self.client.conn)),
+            Opening::Plain => Checkout::Fresh,
+        };
+        let outcome = checkout(node, how, &ctx.pool, &ctx.shard, limit, eject).await;
         ctx.shard.add(Counter::UpstreamRetries, u64::from(!self.tried.is_empty()));
         self.record.node = Some(node.clone());
         let side = match outcome {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::address::Address;
-use crate::node::{NodeFacts, NodeId, NodeOrigin, Proto};
+use crate::node::{NodeFacts, NodeId, NodeOrigin, Opening, Proto};
 
 const OFF: Ramp = Ramp { now_ms: 0, ms: 0 };
 
@@ -12,6 +12,7 @@ fn nodes(weights: &[u32]) -> Vec<Arc<Node>> {
         address: Address::parse(b":3031").expect("legal"),
         announced: ":3031".into(),
         proto: Proto::Uwsgi,
+        opening: Opening::default(),
         modifier1: 0,
         modifier2: 0,
         weight,

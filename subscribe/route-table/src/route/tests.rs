@@ -3,7 +3,7 @@
 use super::*;
 use crate::EjectRules;
 use crate::address::Address;
-use crate::node::{NodeFacts, NodeOrigin, Proto};
+use crate::node::{NodeFacts, NodeOrigin, Opening, Proto};
 
 /// Nodes A, B, C… at these backup levels.
 fn route(levels: &[u8]) -> Route {
@@ -11,6 +11,7 @@ fn route(levels: &[u8]) -> Route {
         address: Address::parse(b"/run/app.sock").expect("legal"),
         announced: "/run/app.sock".into(),
         proto: Proto::Http,
+        opening: Opening::default(),
         modifier1: 0,
         modifier2: 0,
         weight: 1,

@@ -125,6 +125,20 @@ pub const HEADERS: &[OptFacts] = &[
         example: "0",
     },
     OptFacts {
+        opt: Opt::SendProxy,
+        name: "send-proxy",
+        shape: Shape::One,
+        section: Section::Headers,
+        value: "v2|off",
+        default: "off, but for nodes whose route says send-proxy=v2",
+        allowed: "v2 or off",
+        about: "Begin every connection to a node with a PROXY header of version 2 that names the \
+             client.",
+        cost: "Each exchange then has a connection of its own, and a node that expects no such \
+             header takes it for a broken request.",
+        example: r#""off""#,
+    },
+    OptFacts {
         opt: Opt::ExpectBytesMax,
         name: "expect-bytes-max",
         shape: Shape::One,
