@@ -11,7 +11,7 @@ use crate::balance::{self, Algorithm, Ramp};
 use crate::key::RouteKey;
 use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
-use crate::node::{Node, NodeId};
+use crate::node::{Node, NodeId, Proto};
 
 type Nodes = Box<[Arc<Node>]>;
 
@@ -40,11 +40,20 @@ pub struct PickRules {
     pub slow_start_ms: u64,
     /// A node to prefer, if it is not out.
     pub wanted: Option<NodeId>,
+    /// A protocol that the request cannot be put in; its nodes are passed over.
+    pub without: Option<Proto>,
 }
 
 impl Default for PickRules {
     fn default() -> Self {
-        Self { now_ms: 0, client: None, in_flight_max: u32::MAX, slow_start_ms: 0, wanted: None }
+        Self {
+            now_ms: 0,
+            client: None,
+            in_flight_max: u32::MAX,
+            slow_start_ms: 0,
+            wanted: None,
+            without: None,
+        }
     }
 }
 
@@ -135,10 +144,12 @@ impl Route {
         }
         if tried.is_empty()
             && let [only] = &*self.nodes
+            && rules.without.is_none()
         {
             return Some(Arc::clone(only));
         }
-        let untried = |node: &&Arc<Node>| !tried.contains(node.id);
+        let untried =
+            |node: &&Arc<Node>| !tried.contains(node.id) && rules.without != Some(node.facts.proto);
         let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_out(rules.now_ms);
         if let Some(wanted) = rules.wanted
             && let Some(node) = self.nodes.iter().find(|node| node.id == wanted && eligible(node))

@@ -74,8 +74,13 @@ pub fn choose(
         in_flight_max: policy.resilience.node_connections_max,
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
         wanted: None,
+        without: Some(Proto::H2c),
     };
     let Some(node) = route.pick_by(&rules, tried) else {
+        if tried.is_empty() && !route.nodes().is_empty() {
+            // They are there, and none of them can be spoken to in RTSP.
+            return Err(502);
+        }
         unserved::count(ctx, route, tried);
         return Err(503);
     };

@@ -118,6 +118,15 @@ fn a_wanted_node_is_picked_until_it_is_out() {
 }
 
 #[test]
+fn nodes_of_a_protocol_that_will_not_do_are_passed_over() {
+    let rules = PickRules { without: Some(Proto::Http), ..PickRules::default() };
+    assert_eq!(picked(&route(&[0]), rules), None, "also the only one");
+    assert_eq!(picked(&route(&[0, 1]), rules), None);
+    let others = PickRules { without: Some(Proto::H2c), ..rules };
+    assert_eq!(picked(&route(&[1, 0]), others), Some(1));
+}
+
+#[test]
 fn a_node_that_failed_its_checks_is_skipped_unless_all_did() {
     let route = route(&[0, 0]);
     let rules = crate::CheckRules { rise: 1, fall: 1 };
