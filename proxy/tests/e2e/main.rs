@@ -33,6 +33,7 @@ mod queue;
 mod rtsp;
 mod rtsp_over_http;
 mod slow_clients;
+mod small_rules;
 mod sources;
 mod sticky;
 mod subscribe_choice;
