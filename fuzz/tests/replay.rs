@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A target's name and the property it asserts.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     ("address", route_table::fuzzing::address),
     ("decode_path", http1_wire::fuzzing::path),
     ("http1_chunked", http1_wire::fuzzing::chunked),
@@ -21,6 +21,7 @@ const TARGETS: [Target; 13] = [
     ("subscription_datagram", subscribe::fuzzing::datagram),
     ("subscription_registry", subscribe::fuzzing::registry),
     ("table_lookup", route_table::fuzzing::lookup),
+    ("tls_client_hello", tls_wire::fuzzing::client_hello),
     ("uwsgi_packet", uwsgi_wire::fuzzing::packet),
 ];
 
@@ -130,4 +131,9 @@ fn cuts_never_change_a_preface() {
 #[test]
 fn rtsp_heads_are_read_one_way() {
     replay("rtsp_request");
+}
+
+#[test]
+fn cuts_never_change_a_client_hello() {
+    replay("tls_client_hello");
 }

@@ -11,22 +11,32 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("uwsgi-wire", &[]),
     ("http1-wire", &[]),
     ("http2-wire", &["http1-wire"]),
+    ("tls-wire", &[]),
     ("route-table", &[]),
     ("subscribe", &["uwsgi-wire", "route-table"]),
     ("router-core", &["subscribe", "route-table"]),
     (
         "proxy",
-        &["router-core", "http1-wire", "http2-wire", "uwsgi-wire", "route-table", "subscribe"],
+        &[
+            "router-core",
+            "http1-wire",
+            "http2-wire",
+            "tls-wire",
+            "uwsgi-wire",
+            "route-table",
+            "subscribe",
+        ],
     ),
     ("fastrouter", &["router-core", "uwsgi-wire", "route-table", "subscribe"]),
     ("sidecar", &["subscribe"]),
-    ("fuzz", &["uwsgi-wire", "http1-wire", "http2-wire", "route-table", "subscribe"]),
+    ("fuzz", &["uwsgi-wire", "http1-wire", "http2-wire", "tls-wire", "route-table", "subscribe"]),
     ("benches", &["uwsgi-wire", "http1-wire", "route-table", "subscribe", "router-core"]),
     ("loadtests", &["subscribe", "uwsgi-wire"]),
 ];
 
 /// Crates that take bytes and values and give bytes and values.
-const PURE: &[&str] = &["uwsgi-wire", "http1-wire", "http2-wire", "route-table", "subscribe"];
+const PURE: &[&str] =
+    &["uwsgi-wire", "http1-wire", "http2-wire", "tls-wire", "route-table", "subscribe"];
 
 /// What a pure crate may not use: runtimes, sockets, system calls, logs.
 const IMPURE: &[&str] =
