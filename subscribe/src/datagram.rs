@@ -56,7 +56,7 @@ pub struct Subscription<'a> {
     pub weight: u32,
     /// `backup`, the backup level; 0 if absent.
     pub backup: u8,
-    /// `proto`: `h…` is HTTP, anything else uwsgi.
+    /// `proto`: `h2c`, `tls` and `tcp` are themselves, other `h…` HTTP, anything else uwsgi.
     pub proto: Proto,
     /// `algo`, if it is one this router knows.
     pub algo: Option<Algorithm>,
@@ -165,9 +165,11 @@ impl<'a> Subscription<'a> {
             },
             Item::Backup => self.backup = number(value)?,
             Item::Proto => {
-                // uWSGI's routers look at the first letter; `h2c` is ours and HTTP to them.
+                // uWSGI's routers look at the first letter; the words are ours, `h2c` is HTTP to them.
                 self.proto = match value {
                     b"h2c" => Proto::H2c,
+                    b"tls" => Proto::Tls,
+                    b"tcp" => Proto::Tcp,
                     [b'h', ..] => Proto::Http,
                     _ => Proto::Uwsgi,
                 };

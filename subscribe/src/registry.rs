@@ -4,7 +4,7 @@
 //! no table; what does change one is staged and becomes visible at the next publish. A datagram
 //! that is refused leaves no trace but its count.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use route_table::{Address, Algorithm, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
 
@@ -50,7 +50,7 @@ pub enum StaticNodeError {
     /// The key has that address already.
     #[error("the key has a node of this address already")]
     Duplicate,
-    /// One of the `Limits`.
+    /// One of the [`Limits`].
     #[error("{0}")]
     NoRoom(Reject),
 }
@@ -66,6 +66,7 @@ pub struct Registry {
     proofs: Option<Proofs>,
     credentials: Option<CredentialRules>,
     forwarding: Forwarding,
+    raw_keys: HashSet<RouteKey>,
     roster: Roster,
     certs: CertClaims,
     effects: VecDeque<Effect>,
@@ -86,6 +87,7 @@ impl Registry {
             vassal_names,
             algorithm,
             upstream_policy,
+            raw_keys,
             limits,
         } = config;
         let proofs = sign.map(|digest| Proofs {
@@ -101,6 +103,7 @@ impl Registry {
             proofs,
             credentials,
             forwarding,
+            raw_keys,
             roster: Roster::new(limits, writer),
             certs: CertClaims::default(),
             effects: VecDeque::new(),

@@ -25,6 +25,22 @@ pub enum Proto {
     Http,
     /// HTTP/2 without TLS, many requests on one connection.
     H2c,
+    /// TLS that the node ends itself; what is inside is between it and the client.
+    Tls,
+    /// Whatever the client says, as it comes.
+    Tcp,
+}
+
+/// What a listener gives to nodes, which decides the nodes it can use.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Speech {
+    /// Requests, written anew for the node.
+    #[default]
+    Requests,
+    /// TLS as the client sent it.
+    Tls,
+    /// Bytes as the client sent them.
+    Tcp,
 }
 
 impl Proto {
@@ -34,6 +50,17 @@ impl Proto {
             Self::Uwsgi => "uwsgi",
             Self::Http => "http",
             Self::H2c => "h2c",
+            Self::Tls => "tls",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// The only thing a node of this protocol understands.
+    pub fn speech(self) -> Speech {
+        match self {
+            Self::Uwsgi | Self::Http | Self::H2c => Speech::Requests,
+            Self::Tls => Speech::Tls,
+            Self::Tcp => Speech::Tcp,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::balance::{self, Algorithm, Ramp};
 use crate::key::RouteKey;
 use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
-use crate::node::{Node, NodeId, Proto};
+use crate::node::{Node, NodeId, Speech};
 
 type Nodes = Box<[Arc<Node>]>;
 
@@ -40,8 +40,8 @@ pub struct PickRules {
     pub slow_start_ms: u64,
     /// A node to prefer, if it is not out.
     pub wanted: Option<NodeId>,
-    /// A protocol that the request cannot be put in; its nodes are passed over.
-    pub without: Option<Proto>,
+    /// What the node will be given: one that speaks otherwise is none.
+    pub speech: Speech,
 }
 
 impl Default for PickRules {
@@ -52,7 +52,7 @@ impl Default for PickRules {
             in_flight_max: u32::MAX,
             slow_start_ms: 0,
             wanted: None,
-            without: None,
+            speech: Speech::default(),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Route {
     /// Picks a node that was not tried yet: of the lowest backup level that has one not out, or,
     /// if all of them are out, of the lowest level there is. Within the level those with room go
     /// first; if none has room, one without is returned, since a backup is for nodes that are out
-    /// and not for busy ones. None only if every node was tried.
+    /// and not for busy ones. None only if every node that speaks as asked was tried.
     ///
     /// A pick does not touch the node's counters: the caller begins and ends the exchange.
     /// Without a client address [`Algorithm::IpHash`] falls back to [`Algorithm::Wrr`].
@@ -144,12 +144,12 @@ impl Route {
         }
         if tried.is_empty()
             && let [only] = &*self.nodes
-            && rules.without.is_none()
         {
-            return Some(Arc::clone(only));
+            return (only.facts.proto.speech() == rules.speech).then(|| Arc::clone(only));
         }
-        let untried =
-            |node: &&Arc<Node>| !tried.contains(node.id) && rules.without != Some(node.facts.proto);
+        let untried = |node: &&Arc<Node>| {
+            node.facts.proto.speech() == rules.speech && !tried.contains(node.id)
+        };
         let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_out(rules.now_ms);
         if let Some(wanted) = rules.wanted
             && let Some(node) = self.nodes.iter().find(|node| node.id == wanted && eligible(node))

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use route_table::{Address, Announcer, Credentials, Node, NodeFacts, NodeOrigin, RouteKey};
+use route_table::{Address, Announcer, Credentials, Node, NodeFacts, NodeOrigin, Proto, RouteKey};
 
 use super::identity::{Known, Wish};
 use super::{Forwarding, Now, Registry, Source, VassalNames, Verdict};
@@ -37,7 +37,8 @@ impl Registry {
         }
         let rules = self.credentials.as_ref();
         let sender = rules.map(|rules| rules.sender(source)).transpose()?;
-        let subscription = Subscription::decode(datagram)?;
+        let mut subscription = Subscription::decode(datagram)?;
+        self.read_as_raw(&mut subscription);
         let wish = Wish::of(&subscription);
         let claim = self.read(&subscription, sender)?;
         self.check_known(wish, &claim)?;
@@ -57,6 +58,17 @@ impl Registry {
             self.log(Effect::Forward { datagram: datagram.to_vec() });
         }
         Ok(verdict)
+    }
+
+    /// uWSGI cannot say that a node of its rawrouter takes bytes as they come.
+    fn read_as_raw(&self, subscription: &mut Subscription<'_>) {
+        let is_raw = |key: RouteKey| self.raw_keys.contains(&key);
+        if subscription.proto == Proto::Uwsgi
+            && !self.raw_keys.is_empty()
+            && RouteKey::parse(subscription.key).is_ok_and(is_raw)
+        {
+            subscription.proto = Proto::Tcp;
+        }
     }
 
     fn read<'c>(

@@ -1,8 +1,9 @@
 //! What a registry is made of, and what its shell tells it with each datagram.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use route_table::{Algorithm, Credentials};
+use route_table::{Algorithm, Credentials, RouteKey};
 
 use crate::credentials::CredentialRules;
 use crate::limits::Limits;
@@ -86,6 +87,9 @@ pub struct RegistryConfig {
     pub algorithm: Algorithm,
     /// Where upstreams may be.
     pub upstream_policy: UpstreamPolicy,
+    /// Keys that are addresses of raw listeners: who announces them without a protocol, as uWSGI
+    /// does, can only mean `Proto::Tcp`.
+    pub raw_keys: HashSet<RouteKey>,
     /// How much may be held.
     pub limits: Limits,
 }
@@ -102,6 +106,7 @@ impl Default for RegistryConfig {
             vassal_names: VassalNames::Optional,
             algorithm: Algorithm::default(),
             upstream_policy: UpstreamPolicy::default_allow(),
+            raw_keys: HashSet::new(),
             limits: Limits::default(),
         }
     }

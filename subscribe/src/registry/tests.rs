@@ -296,3 +296,26 @@ fn acknowledgement_goes_only_where_upstreams_may_be() {
 }
 
 use crate::effect::CertText;
+
+#[test]
+fn who_announces_a_raw_listener_without_a_protocol_takes_bytes() {
+    let (writer, handle) = TableWriter::new();
+    let key = |text: &[u8]| RouteKey::parse(text).expect("a key");
+    let raw_keys = [key(b"127.0.0.1:2525")].into();
+    let mut registry = Registry::new(RegistryConfig { raw_keys, ..Default::default() }, writer);
+    let http = AnnounceFields { proto: Proto::Http, ..fields("127.0.0.1:2525", ":2") };
+    for announced in [fields("127.0.0.1:2525", ":1"), http, fields("other.example", ":1")] {
+        let command = Command::Subscribe;
+        assert_eq!(send(&mut registry, START, &announced, command), Verdict::Added);
+        assert_eq!(send(&mut registry, START, &announced, command), Verdict::Renewed);
+    }
+    registry.publish();
+    let table = handle.snapshot();
+    let protos = |key| {
+        table
+            .get(key)
+            .map(|route| route.nodes().iter().map(|node| node.facts.proto).collect::<Vec<_>>())
+    };
+    assert_eq!(protos("127.0.0.1:2525"), Some(vec![Proto::Tcp, Proto::Http]));
+    assert_eq!(protos("other.example"), Some(vec![Proto::Uwsgi]));
+}

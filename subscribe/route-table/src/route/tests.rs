@@ -118,15 +118,6 @@ fn a_wanted_node_is_picked_until_it_is_out() {
 }
 
 #[test]
-fn nodes_of_a_protocol_that_will_not_do_are_passed_over() {
-    let rules = PickRules { without: Some(Proto::Http), ..PickRules::default() };
-    assert_eq!(picked(&route(&[0]), rules), None, "also the only one");
-    assert_eq!(picked(&route(&[0, 1]), rules), None);
-    let others = PickRules { without: Some(Proto::H2c), ..rules };
-    assert_eq!(picked(&route(&[1, 0]), others), Some(1));
-}
-
-#[test]
 fn a_node_that_failed_its_checks_is_skipped_unless_all_did() {
     let route = route(&[0, 0]);
     let rules = crate::CheckRules { rise: 1, fall: 1 };
@@ -170,4 +161,25 @@ fn tried_keeps_the_last_four() {
     }
     assert_eq!(tried.len(), 4);
     assert!(!tried.contains(NodeId(0)) && tried.contains(NodeId(4)));
+}
+
+#[test]
+fn a_node_is_never_given_what_it_does_not_understand() {
+    let protos = [Proto::Uwsgi, Proto::Tls, Proto::Http, Proto::Tcp, Proto::H2c];
+    let plain = route(&[0; 5]);
+    let speaking = |(node, proto): (&Arc<Node>, Proto)| {
+        Arc::new(node.with_facts(NodeFacts { proto, ..node.facts.clone() }))
+    };
+    let nodes: Vec<_> = plain.nodes().iter().zip(protos).map(speaking).collect();
+    let mixed = plain.with_nodes(nodes.clone());
+    assert_eq!(offered(&mixed, 0).len(), 3, "what takes requests");
+    for (speech, own) in [(Speech::Tls, 1), (Speech::Tcp, 3)] {
+        // Rather one that is out than one of the others; also if others are preferred.
+        mixed.nodes()[own as usize].load.note_failure(0, EjectRules::at_once(1_000));
+        let rules = PickRules { speech, wanted: Some(NodeId(0)), ..PickRules::default() };
+        assert_eq!(picked(&mixed, rules), Some(own));
+        let alone = plain.with_nodes(vec![nodes[2].clone()]);
+        assert_eq!(picked(&alone, PickRules { speech, ..PickRules::default() }), None);
+    }
+    assert_eq!(picked(&plain.with_nodes(vec![nodes[1].clone()]), PickRules::default()), None);
 }
