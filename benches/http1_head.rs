@@ -7,8 +7,8 @@
 use benches::ThreadCpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http1_wire::{
-    Claims, ExpectRule, FieldSlots, ForwardFacts, Parsed, RequestHead, UpgradeRule, Via,
-    parse_request, write_request_head,
+    Claims, ExpectRule, FieldSlots, ForwardFacts, Parsed, RequestHead, UpgradeRule, parse_request,
+    write_request_head,
 };
 use route_table::{HostBuf, canonical_host};
 
@@ -45,7 +45,7 @@ fn rewrite(head: &RequestHead<'_, '_>, out: &mut Vec<u8>) {
         },
         host: host.host_port(),
         client_cert: "",
-        via: Via { name: "suzerain-0123456789ab", received: "" },
+        via: "suzerain-0123456789ab",
         request_id: b"",
         body: head.framing,
         upstream_keep_alive: true,

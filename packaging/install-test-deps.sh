@@ -37,6 +37,8 @@ need slowhttptest slowhttptest
 need setpriv util-linux
 need h2load nghttp2-client
 need ip iproute2
+need redis-server redis-server
+need redis-cli redis-tools
 # Building the TLS library.
 need cc gcc
 need make make

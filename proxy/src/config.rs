@@ -52,6 +52,10 @@ pub struct Settings {
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
     pub https: Vec<ListenAddr>,
+    /// Listeners whose TLS is passed on.
+    pub tls_passthrough: Vec<ListenAddr>,
+    /// Listeners whose bytes are passed on.
+    pub tcp: Vec<RawListener>,
     /// Where HTTP/2 is spoken to clients.
     pub http2: Http2,
     /// Who must begin every connection with a PROXY preface.
@@ -119,6 +123,17 @@ pub struct SignCheck {
     pub digest: Digest,
     /// Holds `KEY.pem` for each key.
     pub dir: PathBuf,
+}
+
+/// A listener whose connections all go to one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RawListener {
+    /// Where it listens.
+    pub listen: ListenAddr,
+    /// The key.
+    pub key: RouteKey,
+    /// The key is the address, so that whoever announces it can mean nothing but this listener.
+    pub names_itself: bool,
 }
 
 /// Where HTTP/2 is spoken to clients.
@@ -243,6 +258,8 @@ impl Default for Settings {
         Self {
             http: Vec::new(),
             https: Vec::new(),
+            tls_passthrough: Vec::new(),
+            tcp: Vec::new(),
             http2: Http2::default(),
             proxy_protocol: Vec::new(),
             trusted_proxy: Vec::new(),

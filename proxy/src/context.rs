@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use route_table::{Dotsplit, RouteKey, TableReader};
+use route_table::{Dotsplit, RouteKey, Speech, TableReader};
 use router_core::{
     access_log::LogSink,
     clients::{ClientConnections, ClientRates},
@@ -49,6 +49,8 @@ pub struct Shared {
     pub dotsplit: Dotsplit,
     /// Key that serves hosts without one.
     pub fallback_key: Option<RouteKey>,
+    /// Keys of the listeners of raw TCP, by number.
+    pub tcp_keys: Box<[RouteKey]>,
     /// What makes sticky cookies, if any policy has them.
     pub sticky: Option<StickySecret>,
     /// What each client asked lately, if any policy bounds that.
@@ -144,6 +146,25 @@ pub enum Dialect {
     Http2,
 }
 
+/// Connections that are passed on as they come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Relay {
+    /// TLS, by the name the client asks for.
+    Tls,
+    /// Whatever comes, to the key with this number in [`Shared::tcp_keys`].
+    Tcp(u16),
+}
+
+impl Relay {
+    /// What nodes are given.
+    pub const fn speech(self) -> Speech {
+        match self {
+            Self::Tls => Speech::Tls,
+            Self::Tcp(_) => Speech::Tcp,
+        }
+    }
+}
+
 /// What a listening socket is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Role {
@@ -151,6 +172,8 @@ pub struct Role {
     pub scheme: Scheme,
     /// Port it listens on; none for a unix socket.
     pub port: Option<u16>,
+    /// Whether connections are passed on as they come; `None`: HTTP is served.
+    pub relay: Option<Relay>,
 }
 
 /// Facts about one client connection, fixed once it is established.
@@ -224,7 +247,7 @@ mod tests {
     use super::*;
 
     fn facts(peer: Option<&str>) -> ConnFacts {
-        let role = Role { scheme: Scheme::Http, port: Some(80) };
+        let role = Role { scheme: Scheme::Http, port: Some(80), relay: None };
         ConnFacts::new(peer.map(|peer| peer.parse().unwrap()), role)
     }
 

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod preface;
 #[cfg(test)]
 mod reject_table;
+pub mod relay;
 pub mod serve;
 pub mod shutdown;
 pub mod sources;
@@ -26,6 +27,7 @@ pub mod startup;
 pub mod stats;
 pub mod tls;
 
+use route_table::Speech;
 use router_core::{address::ListenAddr, runtime::Driver};
 
 pub use startup::RunError;
@@ -40,12 +42,25 @@ pub struct Ready {
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
     pub https: Vec<ListenAddr>,
+    /// Listeners whose TLS is passed on.
+    pub tls_passthrough: Vec<ListenAddr>,
+    /// Listeners whose bytes are passed on.
+    pub tcp: Vec<ListenAddr>,
     /// Subscription sockets.
     pub subscribe: Vec<ListenAddr>,
     /// The admin socket.
     pub admin: Option<ListenAddr>,
     /// The I/O driver in use.
     pub driver: Driver,
+}
+
+impl Ready {
+    /// Listeners whose connections are passed on, with what they are for.
+    #[must_use]
+    pub fn relays(&self) -> Vec<(Speech, ListenAddr)> {
+        let tls = self.tls_passthrough.iter().map(|addr| (Speech::Tls, addr.clone()));
+        tls.chain(self.tcp.iter().map(|addr| (Speech::Tcp, addr.clone()))).collect()
+    }
 }
 
 /// Runs a router until SIGINT, SIGTERM or SIGQUIT, then drains it.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use http1_wire::{REJECTS, RefusedIn, RejectRow};
 use http2_wire::{Flood, RequestRefusal};
-use router_core::metrics::catalog::FAMILIES;
+use router_core::metrics::catalog::{COUNTERS, FAMILIES};
 use router_core::termination::{Phase, Side, Termination};
 use subscribe::Reject;
 
@@ -26,6 +26,7 @@ struct OwnAnswer {
 }
 
 const HEAD_REJECTS: &str = "suzerain_head_rejects_total";
+const HELLO_REJECTS: &str = "suzerain_client_hello_rejects_total";
 const UNROUTED: &str = "suzerain_requests_unrouted_total";
 const UPSTREAM_FAILURES: &str = "suzerain_upstream_failures_total";
 
@@ -116,6 +117,11 @@ fn markdown() -> String {
         let counter = if row.counter.is_empty() { "" } else { &format!("`{}`", row.counter) };
         let _ = writeln!(text, "| {} | `{}` | {counter} | {} |", row.status, row.letters, row.when);
     }
+    text.push_str(HELLOS);
+    for row in HELLO_ROWS {
+        let [reason, letters, told, when] = row;
+        let _ = writeln!(text, "| `{reason}` | `{letters}` | {told} | {when} |");
+    }
     text.push_str(SUBSCRIPTIONS);
     for reject in Reject::ALL {
         let _ = writeln!(text, "| `{}` | {reject} |", reject.label());
@@ -140,6 +146,21 @@ const FLOOD_ROWS: [(Flood, &str); 8] = [
     (Flood::EmptyData, "DATA frames without data: 80 at once, or 40 each second"),
     (Flood::WindowUpdate, "WINDOW_UPDATE: more than two for each DATA frame sent, and 2000"),
     (Flood::Idle, "PRIORITY and unknown frames: 400 at once, or 200 each second"),
+];
+
+/// What a passthrough listener refuses: reason, letters, alert, what it is.
+const HELLO_ROWS: [[&str; 4]; 6] = [
+    ["not_tls", "CH", "", "the first bytes are not those of a TLS handshake"],
+    [
+        "malformed",
+        "CH",
+        "decode_error",
+        "a ClientHello that is cut wrongly, names two hosts or none",
+    ],
+    ["long", "CH", "decode_error", "a ClientHello above 16 KiB, or spread over more than 32 KiB"],
+    ["cut", "CH", "", "the client finished sending within the message"],
+    ["timeout", "cH", "", "it was not complete within `timeouts.head`, or `heads-max` ended it"],
+    ["no_name", "RH", "unrecognized_name", "no server name, and no fallback key"],
 ];
 
 /// Chunks and trailers are met after the head was accepted.
@@ -180,6 +201,8 @@ fn own_answers_name_what_exists() {
         let is_known = FAMILIES.iter().any(|family| family.name == name);
         assert!(name.is_empty() || is_known, "{name} is a metric");
     }
+    let hellos = COUNTERS.iter().filter(|row| row.1.name == HELLO_REJECTS);
+    assert_eq!(hellos.filter_map(|row| row.2).collect::<Vec<_>>(), HELLO_ROWS.map(|row| row[0]));
     for name in [HEAD_REJECTS, UNROUTED] {
         assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
     }
@@ -254,6 +277,18 @@ const OWN: &str = "
 `suzerain_exchange_ends_total` counts all of them by side and phase, the two letters in words.
 
 | status | letters | counted in | when |
+|---|---|---|---|
+";
+
+const HELLOS: &str = "
+## TLS passthrough
+
+A connection to a `tls-passthrough` listener is closed, after the alert if there is one; `reason` is the label
+of `suzerain_client_hello_rejects_total`. Names without a key get `unrecognized_name`, too
+(`suzerain_requests_unrouted_total{reason=\"unknown_key\"}`, `RH`); where no node can be had, or a limit of the
+key is reached, `internal_error`.
+
+| reason | letters | alert | what is refused |
 |---|---|---|---|
 ";
 

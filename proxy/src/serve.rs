@@ -22,6 +22,7 @@ use crate::{
     introduction::Introduction,
     policy::streams::Switch,
     preface::{self, Received},
+    relay,
     tls::{
         accept::{ALPN_HTTP2, Agreed, handshake},
         cert_store::CertId,
@@ -77,6 +78,10 @@ impl Service for HttpService {
             self.ctx.shard.count(Counter::ClientConnectionsRefused);
             return;
         };
+        if let Some(relay) = role.relay {
+            let relayed = relay::serve(self.ctx.clone(), accepted, received, conn, relay);
+            return Box::pin(relayed).await;
+        }
         match role.scheme {
             Scheme::Http => {
                 let reader = ClientReader::Plain(accepted.read);

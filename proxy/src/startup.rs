@@ -1,23 +1,24 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
 mod limiting;
+mod sockets;
 mod static_nodes;
 
 use std::{
+    collections::HashSet,
     rc::Rc,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
 
-use route_table::{Address, TableHandle, TableWriter};
+use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
-    address::ListenAddr,
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
     fairness::Fairness,
     heads::Heads,
-    listener::{Bound, ListenError, WorkerSocket},
+    listener::ListenError,
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
     socket_file::SocketFile,
@@ -30,10 +31,12 @@ use router_core::{
 use rustls::ServerConfig;
 use subscribe::{RegistryConfig, UpstreamPolicy};
 
+use sockets::Sockets;
+
 use crate::{
     Ready,
     config::{Http2, Settings, Via},
-    context::{Context, HeaderRules, Role, Scheme, Shared},
+    context::{Context, HeaderRules, Relay, Scheme, Shared},
     http::{rejects, request_id::RequestId},
     http2::node::Links,
     introduction,
@@ -142,6 +145,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         dotsplit: settings.dotsplit,
         fallback_key: settings.fallback_key.clone(),
         introduces: introduction::wanted_anywhere(settings),
+        tcp_keys: settings.tcp.iter().map(|raw| raw.key.clone()).collect(),
         rtsp: rtsp_anywhere(settings),
         rtsp_pairs: Arc::default(),
         hostname: hostname(),
@@ -154,8 +158,10 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;
     let subscriber = Arc::new(subscriber.spawn()?);
     let ready = Ready {
-        http: sockets.addresses(Scheme::Http),
-        https: sockets.addresses(Scheme::Https),
+        http: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Http),
+        https: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Https),
+        tls_passthrough: sockets.addresses(|role| role.relay == Some(Relay::Tls)),
+        tcp: sockets.addresses(|role| matches!(role.relay, Some(Relay::Tcp(_)))),
         subscribe,
         admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
         driver,
@@ -165,6 +171,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let state = RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
         listeners: RouterState::listening(&ready.http, &ready.https),
+        relays: ready.relays(),
         subscribe: ready.subscribe.clone(),
         dotsplit: settings.dotsplit,
         fallback_key: settings.fallback_key.clone(),
@@ -178,71 +185,6 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
     let socket_files = sockets.files;
     Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready, socket_files })
-}
-
-/// Listening sockets by worker.
-struct Sockets {
-    bound: Vec<(ListenAddr, Scheme)>,
-    files: Vec<SocketFile>,
-    by_worker: Vec<Vec<(WorkerSocket, Role)>>,
-}
-
-impl Sockets {
-    fn bind(settings: &Settings) -> Result<Self, ListenError> {
-        let mut sockets = Self { bound: Vec::new(), files: Vec::new(), by_worker: Vec::new() };
-        sockets.by_worker.resize_with(settings.workers, Vec::new);
-        let plain = settings.http.iter().map(|address| (address, Scheme::Http));
-        let tls = settings.https.iter().map(|address| (address, Scheme::Https));
-        for (address, scheme) in plain.chain(tls) {
-            let mut bound = Bound::bind(address, settings.workers)?;
-            sockets.files.extend(bound.take_file());
-            let port = bound.address.ip().map(|ip| ip.port());
-            sockets.bound.push((bound.address.clone(), scheme));
-            for (mine, socket) in sockets.by_worker.iter_mut().zip(bound.into_worker_sockets()) {
-                mine.push((socket, Role { scheme, port }));
-            }
-        }
-        Ok(sockets)
-    }
-
-    fn addresses(&self, scheme: Scheme) -> Vec<ListenAddr> {
-        let mine = self.bound.iter().filter(|(_, of)| *of == scheme);
-        mine.map(|(address, _)| address.clone()).collect()
-    }
-
-    /// Addresses no subscription may point a node at: the router would talk to itself, or a tenant
-    /// to its operator.
-    fn own_addresses(&self, admin: Option<&AdminServer>) -> Vec<Address> {
-        let mut all: Vec<ListenAddr> =
-            self.bound.iter().map(|(address, _)| address.clone()).collect();
-        all.extend(admin.map(|admin| admin.local_addr().clone()));
-        all.into_iter().flat_map(reachable_as).map(upstream_form).collect()
-    }
-}
-
-/// A socket bound to every address is reachable by each address of this machine.
-fn reachable_as(address: ListenAddr) -> Vec<ListenAddr> {
-    let Some(bound) = address.ip().filter(|bound| bound.ip().is_unspecified()) else {
-        return vec![address];
-    };
-    let mut all = vec![address];
-    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
-        let Some(found) = interface.address else { continue };
-        let v4 = found.as_sockaddr_in().map(|v4| v4.ip().into());
-        let v6 = found.as_sockaddr_in6().map(|v6| v6.ip().into());
-        all.extend(
-            v4.or(v6).map(|ip| ListenAddr::Tcp(std::net::SocketAddr::new(ip, bound.port()))),
-        );
-    }
-    all
-}
-
-fn upstream_form(address: ListenAddr) -> Address {
-    use std::os::unix::ffi::OsStringExt;
-    match address {
-        ListenAddr::Tcp(ip) => Address::Tcp(ip),
-        ListenAddr::Unix(path) => Address::Unix(path.into_os_string().into_vec().into()),
-    }
 }
 
 struct Fleet<'a> {
@@ -358,10 +300,17 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
             lease_ms: settings.tolerance.as_millis() as u64,
             algorithm: settings.algorithm,
             upstream_policy: policy,
+            raw_keys: raw_keys(settings),
             ..RegistryConfig::default()
         },
         static_nodes: settings.route.iter().map(static_nodes::facts).collect(),
     }
+}
+
+/// Keys that nobody can mean but for a raw listener.
+fn raw_keys(settings: &Settings) -> HashSet<RouteKey> {
+    let own = settings.tcp.iter().filter(|raw| raw.names_itself);
+    own.map(|raw| raw.key.clone()).collect()
 }
 
 /// TLS 1.2 and 1.3 with tickets that every worker can open.

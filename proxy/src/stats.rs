@@ -14,7 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use route_table::{Dotsplit, RouteKey, TableHandle};
+use route_table::{Dotsplit, RouteKey, Speech, TableHandle};
 use router_core::access_log::AccessLog;
 use router_core::address::ListenAddr;
 use router_core::admin::{AdminSource, ExplainFormat, Readiness};
@@ -35,6 +35,8 @@ pub struct RouterState {
     pub process: ProcessFacts,
     /// Client listeners as bound.
     pub listeners: Vec<Listening>,
+    /// Listeners whose connections are passed on, with what they are for.
+    pub relays: Vec<(Speech, ListenAddr)>,
     /// Subscription sockets as bound.
     pub subscribe: Vec<ListenAddr>,
     /// Whether suffix keys serve.

@@ -16,7 +16,7 @@ use crate::{
     Announcement, CHUNK_END, ChunkScanner, ChunkState, Claims, ExpectRule, FieldSlots, Fields,
     ForwardFacts, HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody,
     ReplyFacts, RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade,
-    UpgradeRule, Version, Via, decode_path, head_end, parse_preface, parse_request, parse_response,
+    UpgradeRule, Version, decode_path, head_end, parse_preface, parse_request, parse_response,
     write_chunk_size_line, write_preface, write_request_head, write_response_head,
 };
 
@@ -56,7 +56,7 @@ pub fn request(bytes: &[u8]) {
                     },
                     host: if host.is_empty() { "fallback.example" } else { host },
                     client_cert: "",
-                    via: Via { name: "us", received: "" },
+                    via: "us",
                     request_id,
                     body,
                     upstream_keep_alive,

@@ -58,7 +58,7 @@ pub use rtsp::{
 };
 pub use target::{Target, TargetError, TargetForm, decode_path};
 pub use upgrade::Upgrade;
-pub use via::{Via, via_count, write_via};
+pub use via::{via_count, write_via};
 
 /// The versions of HTTP this codec speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -9,7 +9,7 @@ use crate::framing::{RequestFraming, ResponseFraming};
 use crate::request::RequestHead;
 use crate::response::ResponseHead;
 use crate::upgrade::Upgrade;
-use crate::via::{Via, write_via};
+use crate::via::write_via;
 use crate::{Version, decimal};
 
 /// Whether the upstream sees the client's `Expect: 100-continue`.
@@ -43,8 +43,8 @@ pub struct ForwardFacts<'a> {
     pub host: &'a str,
     /// Whole field lines, each with its CRLF, about the client's certificate; empty without one.
     pub client_cert: &'a str,
-    /// Our entry in `Via`; without a name the client's entries alone travel on.
-    pub via: Via<'a>,
+    /// Our name in `Via`; empty: the client's alone travels on.
+    pub via: &'a str,
     /// `X-Request-ID`, in place of the client's; empty: the client's travels on.
     pub request_id: &'a [u8],
     /// How the body goes on; usually the framing it came with.
@@ -61,7 +61,7 @@ pub struct ForwardFacts<'a> {
 pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, out: &mut Vec<u8>) {
     let claims = &facts.claims;
     let stated = 2 * (claims.prior.len() + claims.peer_ip.len() + claims.host.len());
-    let added = stated + facts.host.len() + facts.via.name.len() + facts.request_id.len();
+    let added = stated + facts.host.len() + facts.via.len() + facts.request_id.len();
     out.reserve(head.head_bytes + added + OVERHEAD_BYTES);
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');

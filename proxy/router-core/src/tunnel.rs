@@ -18,6 +18,7 @@ use crate::{
     buffer::{self, Use},
     deadline::{Half, Watch},
     io::{ReadHalf, WriteHalf},
+    termination::{Phase, Side as FaultOf, Termination},
 };
 
 /// Longest silence once one side has finished sending: the other is expected to follow.
@@ -66,10 +67,23 @@ pub enum TunnelEnd {
     Complete,
     /// Neither side sent anything for the idle time.
     Idle,
-    /// The first pump's source or the second one's sink failed.
+    /// The first pump's source or the second one's sink failed. Tunnels are begun with the client
+    /// first.
     First,
     /// The second pump's source or the first one's sink failed.
     Second,
+}
+
+impl TunnelEnd {
+    /// What the access log says of it.
+    pub const fn termination(self) -> Termination {
+        match self {
+            Self::Complete => Termination::CLEAN,
+            Self::Idle => Termination::new(FaultOf::ClientDeadline, Phase::Tunnel),
+            Self::First => Termination::new(FaultOf::Client, Phase::Tunnel),
+            Self::Second => Termination::new(FaultOf::Upstream, Phase::Tunnel),
+        }
+    }
 }
 
 /// Deadlines of a tunnel.

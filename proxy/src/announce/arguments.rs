@@ -14,8 +14,9 @@ pub struct AnnounceArgs {
     /// Where the program listens: IP:PORT, /PATH or @ABSTRACT.
     #[arg(long, value_name = "ADDR")]
     pub address: String,
-    /// What the program speaks: uwsgi, http (HTTP/1.1) or h2c (HTTP/2 without TLS, for gRPC).
-    #[arg(long, value_name = "PROTO", default_value = "uwsgi", value_parser = ["uwsgi", "http", "h2c"])]
+    /// What the program speaks: uwsgi, http (HTTP/1.1), h2c (HTTP/2 without TLS, for gRPC), or what
+    /// it is given as it comes: tls or tcp.
+    #[arg(long, value_name = "PROTO", default_value = "uwsgi", value_parser = ["uwsgi", "http", "h2c", "tls", "tcp"])]
     pub proto: String,
     /// Share against the key's other nodes.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]

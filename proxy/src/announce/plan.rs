@@ -98,6 +98,8 @@ impl Plan {
                 proto: match args.proto.as_str() {
                     "http" => Proto::Http,
                     "h2c" => Proto::H2c,
+                    "tls" => Proto::Tls,
+                    "tcp" => Proto::Tcp,
                     _ => Proto::Uwsgi,
                 },
                 modifier1: args.modifier1,

@@ -61,7 +61,12 @@ fn greeting(settings: &Settings, ready: &Ready) -> String {
         if settings.workers == 1 { "" } else { "s" },
         ready.driver,
     );
-    for (what, addrs) in [("http", &ready.http), ("https", &ready.https)] {
+    for (what, addrs) in [
+        ("http", &ready.http),
+        ("https", &ready.https),
+        ("tls", &ready.tls_passthrough),
+        ("tcp", &ready.tcp),
+    ] {
         for addr in addrs {
             let _ = writeln!(text, "  {what:<10}{addr}");
         }

@@ -16,6 +16,8 @@ pub use scope::Scope;
 pub enum Opt {
     Http,
     Https,
+    TlsPassthrough,
+    Tcp,
     Http2,
     ProxyProtocol,
     Subscribe,

@@ -42,7 +42,8 @@ struct Draft {
 impl Draft {
     fn take(&mut self, given: Given) -> Result<(), Problem> {
         let Given { opt, text, place } = given;
-        self.listener_written |= matches!(opt, Opt::Http | Opt::Https);
+        self.listener_written |=
+            matches!(opt, Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp);
         self.seen.note(opt, &text, &place)?;
         let wrong =
             |why: String| Problem::Value { place: place.clone(), opt, read: text.clone(), why };
@@ -58,6 +59,8 @@ impl Draft {
         match opt {
             Opt::Http => settings.http.push(values::listener(text)?),
             Opt::Https => settings.https.push(values::listener(text)?),
+            Opt::TlsPassthrough => settings.tls_passthrough.push(values::listener(text)?),
+            Opt::Tcp => settings.tcp.push(values::raw_listener(text)?),
             Opt::Http2 => settings.http2 = values::http2(text)?,
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::TrustedProxy => settings.trusted_proxy.push(values::proxy_source(text)?),
@@ -138,19 +141,21 @@ impl Draft {
         }
     }
 
-    /// HTTP, HTTPS and admin are all streams: one address cannot serve two of them.
+    /// Listeners of clients and admin are all streams: one address cannot serve two of them.
     fn check_stream_overlap(&self, problems: &mut Vec<Problem>) {
         let settings = &self.settings;
         let http = settings.http.iter().map(|addr| (Opt::Http, addr));
         let https = settings.https.iter().map(|addr| (Opt::Https, addr));
+        let tls = settings.tls_passthrough.iter().map(|addr| (Opt::TlsPassthrough, addr));
+        let tcp = settings.tcp.iter().map(|raw| (Opt::Tcp, &raw.listen));
         let admin = settings.admin.iter().map(|addr| (Opt::Admin, addr));
         let mut owners: HashMap<&ListenAddr, Opt> = HashMap::new();
-        for (opt, addr) in http.chain(https).chain(admin) {
+        for (opt, addr) in http.chain(https).chain(tls).chain(tcp).chain(admin) {
             if has_free_port(addr) {
                 continue;
             }
             match owners.insert(addr, opt) {
-                Some(owner) if owner != opt => problems.push(Problem::Taken {
+                Some(owner) if owner != opt || opt == Opt::Tcp => problems.push(Problem::Taken {
                     place: self.seen.place_of(opt, addr),
                     opt,
                     addr: addr.clone(),

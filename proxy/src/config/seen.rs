@@ -24,7 +24,8 @@ impl Seen {
     /// It is one too many.
     pub fn note(&mut self, opt: Opt, text: &str, place: &Place) -> Result<(), Problem> {
         let many = opt.facts().shape == Shape::Many;
-        let listener = matches!(opt, Opt::Http | Opt::Https | Opt::Subscribe);
+        let listener =
+            matches!(opt, Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp | Opt::Subscribe);
         let count = self.counts.entry(opt).or_default();
         *count += 1;
         let max = match opt {
@@ -74,6 +75,7 @@ impl Seen {
     pub fn place_of(&self, opt: Opt, addr: &ListenAddr) -> Place {
         let of_opt = self.places.iter().filter(|((seen, _), _)| *seen == opt);
         let mut same = of_opt.filter(|((_, text), _)| {
+            let text = text.split('=').next().unwrap_or_default();
             text.is_empty() || text.parse::<ListenAddr>().is_ok_and(|read| read == *addr)
         });
         same.next().map_or(Place::Flag(opt), |(_, place)| place.clone())

@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::cert_store::ClientAuth;
 
-use super::{Http2, ProxySource, SignCheck, StaticRoute, Via, limits, units};
+use super::{Http2, ProxySource, RawListener, SignCheck, StaticRoute, Via, limits, units};
 
 /// A listen address; the directory of a socket path must exist.
 pub fn listener(text: &str) -> Result<ListenAddr, String> {
@@ -28,6 +28,18 @@ pub fn listener(text: &str) -> Result<ListenAddr, String> {
         }
     }
     Ok(addr)
+}
+
+/// `ADDR=KEY`, or `ADDR` which is its own key.
+pub fn raw_listener(text: &str) -> Result<RawListener, String> {
+    let (address, key) = text.split_once('=').unwrap_or((text, text));
+    let listen = listener(address)?;
+    let names_itself = !text.contains('=');
+    if names_itself && listen.ip().is_none_or(|ip| ip.port() == 0 || address.starts_with(':')) {
+        return Err("this address is no key: one after = is needed".to_owned());
+    }
+    let key = self::key(key).map_err(|error| format!("the key: {error}"))?;
+    Ok(RawListener { listen, key, names_itself })
 }
 
 /// `true` or `false`.
@@ -237,6 +249,8 @@ pub fn static_route(text: &str) -> Result<StaticRoute, String> {
         match part.split_once('=') {
             Some(("proto", "http")) => route.proto = Proto::Http,
             Some(("proto", "h2c")) => route.proto = Proto::H2c,
+            Some(("proto", "tls")) => route.proto = Proto::Tls,
+            Some(("proto", "tcp")) => route.proto = Proto::Tcp,
             Some(("proto", "uwsgi")) => route.proto = Proto::Uwsgi,
             Some(("proto", other)) => return Err(format!("the protocol \"{other}\" is unknown")),
             Some(("send-proxy", text)) => route.opening = self::opening(text)?,

@@ -130,6 +130,7 @@ pub fn termination_of(refusal: &Refusal) -> Termination {
     Termination::new(side, phase)
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds of Unix time.
+pub fn unix_ms() -> u64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }

@@ -331,12 +331,7 @@ impl<'a> Exchange<'a> {
         self.record.bytes_in += moved.from_first.get();
         self.record.bytes_out += moved.from_second.get();
         node.load.add_bytes(moved.from_second.get(), moved.from_first.get());
-        self.record.termination = match end {
-            TunnelEnd::Complete => Termination::CLEAN,
-            TunnelEnd::Idle => Termination::new(FaultOf::ClientDeadline, Phase::Tunnel),
-            TunnelEnd::First => Termination::new(FaultOf::Client, Phase::Tunnel),
-            TunnelEnd::Second => Termination::new(FaultOf::Upstream, Phase::Tunnel),
-        };
+        self.record.termination = end.termination();
         Outcome::Tunnelled
     }
 

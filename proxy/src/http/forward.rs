@@ -1,11 +1,11 @@
 //! What the head of a request for a node is made from, whatever the node speaks.
 
-use http1_wire::{RequestFraming, RequestHead, Via};
+use http1_wire::{RequestFraming, RequestHead};
 use route_table::{CanonicalHost, Node};
 
 use super::{provenance::Provenance, wish::Wish};
 use crate::{
-    context::{ConnFacts, Context, Dialect},
+    context::{ConnFacts, Context},
     policy::HeaderPolicy,
 };
 
@@ -31,15 +31,4 @@ pub struct Forward<'a> {
     pub policy: &'a HeaderPolicy,
     /// Who is asked.
     pub node: &'a Node,
-}
-
-impl Forward<'_> {
-    /// Our entry in `Via`.
-    pub fn via(&self) -> Via<'_> {
-        let received = match self.conn.dialect {
-            Dialect::Http1 => "",
-            Dialect::Http2 => "2.0",
-        };
-        Via { name: &self.ctx.shared.headers.via, received }
-    }
 }

@@ -10,7 +10,7 @@ pub fn write_head(forward: &Forward<'_>, out: &mut Vec<u8>) {
         client_cert: forward.conn.client_cert.as_ref().map_or("", |cert| &cert.field_lines),
         claims: forward.from.claims(),
         host: forward.host.host_port(),
-        via: forward.via(),
+        via: &forward.ctx.shared.headers.via,
         request_id: forward.request_id,
         body: forward.framing,
         // The stream of a source ends with its connection.

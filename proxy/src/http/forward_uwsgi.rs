@@ -186,7 +186,7 @@ fn write_forwarded_vars(
     claims.write_forwarded(scratch);
     packet.pair(b"HTTP_FORWARDED", scratch)?;
     scratch.clear();
-    write_via(forward.head, forward.via(), scratch);
+    write_via(forward.head, &forward.ctx.shared.headers.via, scratch);
     if !scratch.is_empty() {
         packet.pair(b"HTTP_VIA", scratch)?;
     }

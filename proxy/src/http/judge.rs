@@ -10,8 +10,8 @@ use http1_wire::{
     parse_request, via_count,
 };
 use route_table::{
-    CanonicalHost, Dotsplit, HostBuf, KeyError, Node, PickRules, Proto, Route, Table, Tried,
-    canonical_host,
+    CanonicalHost, Dotsplit, HostBuf, KeyError, Node, PickRules, Proto, Route, Speech, Table,
+    Tried, canonical_host,
 };
 use router_core::{
     buffer::{self, Use},
@@ -302,15 +302,15 @@ fn choose(
         Admitted::default()
     };
     let sticky = ctx.shared.sticky.as_ref().zip(policy.resilience.sticky.as_deref());
-    let part = over_http::part_of(policy, head, route);
     let rules = PickRules {
         now_ms: deadline::now_ms(),
         client: from.ip,
         in_flight_max: policy.resilience.node_connections_max,
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
         wanted: sticky.and_then(|(secret, name)| ctx.tokens.wanted(secret, name, head, route)),
-        without: part.as_ref().map(|_| Proto::H2c),
+        speech: Speech::Requests,
     };
+    let part = over_http::part_of(policy, head, route);
     let node = match &part {
         None => route.pick_by(&rules, tried),
         Some((part, pair)) => {

@@ -94,6 +94,7 @@ impl<'a> Stats<'a> {
         let names = certs.iter().filter(by_subscription).filter_map(|cert| cert.name.as_deref());
         let certified: HashSet<&str> = names.collect();
         let clients = state.listeners.iter().map(|listener| listener.address.to_string());
+        let relays = state.relays.iter().map(|(_, address)| address.to_string());
         let subscribe = state.subscribe.iter().map(ToString::to_string);
         Self {
             version: state.process.version(),
@@ -103,7 +104,7 @@ impl<'a> Stats<'a> {
             cwd: std::env::current_dir()
                 .map_or_else(|_| String::new(), |dir| dir.display().to_string()),
             active_sessions: state.metrics.connections_open(),
-            http: clients.chain(subscribe).collect(),
+            http: clients.chain(relays).chain(subscribe).collect(),
             static_nodes: routes.iter().flat_map(|route| static_nodes(route)).collect(),
             subscriptions: routes.iter().filter_map(|r| subscription(r, &certified)).collect(),
             cheap: 0,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
-use route_table::{Dotsplit, Table};
+use route_table::{Dotsplit, Speech, Table};
 use router_core::admin::{AdminSource, Readiness};
 use router_core::metrics::{Counter, WorkerCell, catalog, resident_bytes};
 use serde::Serialize;
@@ -102,13 +102,17 @@ impl Stats {
             scheme: listener.scheme.name(),
             address: listener.address.to_string(),
         });
+        let relays = state.relays.iter().map(|(speech, address)| Listener {
+            scheme: if *speech == Speech::Tls { "tls" } else { "tcp" },
+            address: address.to_string(),
+        });
         Self {
             io_driver: state.process.io_driver(),
             ready: state.readiness() == Readiness::Ready,
             started_unix: state.process.started_unix(),
             uptime_s: state.process.uptime_s(),
             resident_bytes: resident_bytes(),
-            listeners: listeners.collect(),
+            listeners: listeners.chain(relays).collect(),
             subscribe: state.subscribe.iter().map(ToString::to_string).collect(),
             dotsplit: state.dotsplit == Dotsplit::On,
             fallback_key: state.fallback_key.as_ref().map(ToString::to_string),

@@ -40,6 +40,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
             &["127.0.0.1:33869".parse().unwrap()],
             &["127.0.0.1:33870".parse().unwrap()],
         ),
+        relays: Vec::new(),
         subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
         dotsplit: Dotsplit::Off,
         fallback_key: None,

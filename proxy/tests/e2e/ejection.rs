@@ -113,8 +113,6 @@ fn server_errors_count_only_if_a_key_says_so() {
             .config(format!(
                 "eject-failures = 3\neject-time = \"1h\"\neject-time-max = \"1h\"\n{config}"
             ))
-            // One, because an answer counts a moment after the client has it.
-            .workers(1)
             .start();
         statuses(&router, 16);
         assert_eq!(broken.seen().len(), expected, "{config}");

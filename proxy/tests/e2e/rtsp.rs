@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::harness::h2::h2c_node;
 use crate::harness::origin::Refusing;
 use crate::harness::process::Process;
 use crate::harness::router::{BINARY, Setup, Subscribe};
@@ -213,23 +212,6 @@ fn a_session_description_reaches_the_node_with_its_request() {
     client.send("s=x\r\n$\0\0\x01z");
     expect_answer(&mut client, OK);
     assert_eq!(client.read_to_end().expect("the body"), b"v=0\r\ns=x\r\n");
-}
-
-#[test]
-fn nodes_of_http2_are_passed_over() {
-    let origin = Origin::raw(OK);
-    let h2c = || format!("cam.test={},proto=h2c", h2c_node());
-    let router = setup().route(h2c()).route(origin.route("cam.test")).route(h2c()).start();
-    for _ in 0..4 {
-        let mut client = Client::connect(router.http());
-        client.send(OPTIONS);
-        expect_answer(&mut client, OK);
-    }
-    let router = setup().route(h2c()).start();
-    let mut client = Client::connect(router.http());
-    client.send(OPTIONS);
-    expect_answer(&mut client, b"RTSP/1.0 502 Bad Gateway\r\nCSeq: 1\r\n\r\n");
-    assert_eq!(router.metrics().sum("suzerain_upstream_connects_total", &[]), 0.0);
 }
 
 #[test]

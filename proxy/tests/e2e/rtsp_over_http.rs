@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::harness::datagram;
-use crate::harness::h2::h2c_node;
 use crate::harness::router::{Setup, Subscribe};
 use crate::harness::rtsp_server::{RtspServer, picture_width};
 use crate::harness::wait::{SOON, eventually, eventually_true};
@@ -79,23 +78,6 @@ fn an_open_session_sends_past_its_stated_length() {
         sending.half_close();
         assert_eq!(sending.read_to_end().expect("no answer"), b"");
     }
-}
-
-/// A session is no stream of HTTP/2, whatever its cookie says.
-#[test]
-fn nodes_of_http2_get_no_sessions() {
-    let server = tunnel_server("one");
-    let h2c = || format!("cam.test={},proto=h2c", h2c_node());
-    let router = setup().route(h2c()).route(server.route("cam.test")).route(h2c()).start();
-    for round in 1..4 {
-        let mut listening = get(&router);
-        assert_eq!(listening.try_head().expect("a head").status, 200);
-        assert_eq!(listening.take(3).expect("the server's side"), b"one");
-        post(&router, 8).send("T1BUSU9OUw==");
-        eventually_true("both halves reached it", SOON, || server.seen().len() == 2 * round);
-    }
-    let router = setup().route(h2c()).start();
-    assert!(get(&router).response().text().starts_with("GET http://cam.test/live"));
 }
 
 /// A cookie alone opens nothing: behind the stated length the next request begins, judged by us.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::tests::Dice;
 use crate::{
-    FieldSlots, Parsed, RequestFraming, ResponseFraming, ResponseTo, Version, Via, parse_request,
+    FieldSlots, Parsed, RequestFraming, ResponseFraming, ResponseTo, Version, parse_request,
     parse_response,
 };
 
@@ -14,7 +14,7 @@ const FACTS: ForwardFacts<'static> = ForwardFacts {
     claims: Claims { prior: b"", peer_ip: "192.0.2.7", proto: "https", host: "a.b", port: "443" },
     host: "a.b",
     client_cert: "",
-    via: Via { name: "", received: "" },
+    via: "",
     request_id: b"",
     body: RequestFraming::None,
     upstream_keep_alive: true,
@@ -113,7 +113,7 @@ fn only_a_websocket_handshake_is_forwarded_and_only_if_wanted() {
 fn we_stand_last_in_via_and_our_request_id_replaces_the_clients() {
     let head =
         "GET / HTTP/1.1\r\nHost: a.b\r\nVia: 1.0 x\r\nx-request-id: forged\r\nvia: 1.1 y\r\n\r\n";
-    let facts = ForwardFacts { via: Via { name: "us", received: "" }, request_id: b"77", ..FACTS };
+    let facts = ForwardFacts { via: "us", request_id: b"77", ..FACTS };
     let expected = format!(
         "GET / HTTP/1.1\r\nHost: a.b\r\n{OURS}Via: 1.0 x, 1.1 y, 1.1 us\r\nX-Request-ID: 77\r\n\r\n"
     );

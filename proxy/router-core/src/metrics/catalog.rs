@@ -91,6 +91,11 @@ families! {
     TLS_RESUMPTIONS = Counter "suzerain_tls_resumptions_total" []
         "TLS handshakes that resumed an earlier session by ticket.";
 
+    RELAYED_CONNECTIONS = Counter "suzerain_relayed_connections_total" ["kind"]
+        "Client connections passed on to a node as they came, by the kind of listener.";
+    CLIENT_HELLO_REJECTS = Counter "suzerain_client_hello_rejects_total" ["reason"]
+        "Connections to tls-passthrough listeners closed for their ClientHello, by reason.";
+
     HTTP2_CONNECTIONS = Counter "suzerain_http2_connections_total" []
         "Client connections that speak HTTP/2.";
     HTTP2_STREAMS = Counter "suzerain_http2_streams_total" []

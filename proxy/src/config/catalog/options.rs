@@ -5,6 +5,7 @@
 
 mod compression;
 mod headers;
+mod relays;
 mod resilience;
 mod senders;
 mod streams;
@@ -17,6 +18,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
+    relays::RELAYS,
     headers::HEADERS,
     compression::COMPRESSION,
     resilience::RESILIENCE,
@@ -107,13 +109,14 @@ const ROUTER: &[OptFacts] = &[
         name: "route",
         shape: Shape::Many,
         section: Section::Routing,
-        value: "KEY=ADDR[,proto=http|h2c][,weight=N][,send-proxy=v2]",
+        value: "KEY=ADDR[,proto=P][,weight=N][,send-proxy=v2]",
         default: "none",
         allowed: "KEY=ADDR with ADDR an IP:PORT, /PATH or @ABSTRACT socket, then optionally \
-             ,proto=uwsgi, ,proto=http or ,proto=h2c, ,weight=1 to 65535 and ,send-proxy=v2",
+             ,proto=uwsgi, http, h2c, tls or tcp, ,weight=1 to 65535 and ,send-proxy=v2",
         about: "A node that needs no subscription and never expires. The protocol is uwsgi unless \
-             it says proto=http (HTTP/1.1) or proto=h2c (HTTP/2, as gRPC needs it). With \
-             send-proxy=v2 its connections begin as send-proxy says.",
+             it says proto=http (HTTP/1.1) or proto=h2c (HTTP/2, as gRPC needs it), or proto=tls or \
+             proto=tcp for nodes of tls-passthrough and tcp listeners. With send-proxy=v2 its \
+             connections begin as send-proxy says.",
         cost: "",
         example: r#"["static.example=127.0.0.1:3000,proto=http,weight=2"]"#,
     },

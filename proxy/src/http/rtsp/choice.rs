@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http1_wire::RtspHead;
-use route_table::{HostBuf, Node, PickRules, Proto, Tried};
+use route_table::{HostBuf, Node, PickRules, Proto, Speech, Tried};
 use router_core::{
     buffer::{self, Use},
     deadline,
@@ -74,13 +74,9 @@ pub fn choose(
         in_flight_max: policy.resilience.node_connections_max,
         slow_start_ms: policy.resilience.slow_start.as_millis() as u64,
         wanted: None,
-        without: Some(Proto::H2c),
+        speech: Speech::Requests,
     };
     let Some(node) = route.pick_by(&rules, tried) else {
-        if tried.is_empty() && !route.nodes().is_empty() {
-            // They are there, and none of them can be spoken to in RTSP.
-            return Err(502);
-        }
         unserved::count(ctx, route, tried);
         return Err(503);
     };

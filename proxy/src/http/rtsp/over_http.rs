@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use http1_wire::{Method, RequestFraming, RequestHead, ResponseFraming, ResponseHead};
-use route_table::{Node, Proto, Route, Tried};
+use route_table::{Node, Route, Tried};
 use router_core::{deadline, io::sleep_ms};
 
 use super::pairs::{COOKIE_BYTES_MAX, Known, Pair, Part, State};
@@ -23,8 +23,7 @@ const CONTENT_TYPE: &[u8] = b"application/x-rtsp-tunnelled";
 const LOOK_MS: u64 = 10;
 const LOOKS_MAX: usize = 200;
 
-/// Which half of which session a request is, if it is one. A key whose nodes all speak HTTP/2 has no
-/// sessions: there these are requests like any other.
+/// Which half of which session a request is, if it is one.
 pub fn part_of(policy: &Policy, head: &RequestHead<'_, '_>, route: &Route) -> Option<(Part, Pair)> {
     if policy.streams.rtsp == Switch::Off {
         return None;
@@ -35,9 +34,6 @@ pub fn part_of(policy: &Policy, head: &RequestHead<'_, '_>, route: &Route) -> Op
         _ => return None,
     };
     let cookie = head.fields.first("x-sessioncookie")?;
-    if route.nodes().iter().all(|node| node.facts.proto == Proto::H2c) {
-        return None;
-    }
     (1..=COOKIE_BYTES_MAX)
         .contains(&cookie.len())
         .then(|| (part, Pair { key: route.key().as_str().into(), cookie: cookie.into() }))

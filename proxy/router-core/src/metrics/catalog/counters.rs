@@ -53,6 +53,26 @@ counters! {
         /// It was not there in time.
         PrefaceTimeout = "timeout",
     }
+    RELAYED_CONNECTIONS {
+        /// TLS that the node ends.
+        RelayedTls = "tls",
+        /// Raw TCP.
+        RelayedTcp = "tcp",
+    }
+    CLIENT_HELLO_REJECTS {
+        /// It began with something else.
+        HelloNotTls = "not_tls",
+        /// It was no sound ClientHello.
+        HelloMalformed = "malformed",
+        /// It was too long.
+        HelloLong = "long",
+        /// The connection ended within it.
+        HelloCut = "cut",
+        /// It was not there in time.
+        HelloTimeout = "timeout",
+        /// It named nobody, and no key serves those.
+        HelloNameless = "no_name",
+    }
     TLS_HANDSHAKES {
         /// A handshake completed.
         TlsHandshakes
