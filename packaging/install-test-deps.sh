@@ -26,6 +26,7 @@ need h2load nghttp2-client
 need openssl openssl
 need ffmpeg ffmpeg
 need icecast2 icecast2
+need chromium chromium
 libs=/usr/lib/$(uname -m)-linux-gnu
 # An RTSP server; its bindings belong to the system's own Python.
 need "$libs"/girepository-1.0/GstRtspServer-1.0.typelib gir1.2-gst-rtsp-server-1.0

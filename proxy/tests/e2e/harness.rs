@@ -4,6 +4,7 @@
 //! tests may run at once. Everything started is ended when its value is dropped.
 
 pub mod certs;
+pub mod chromium;
 pub mod client;
 pub mod client_pki;
 pub mod datagram;

@@ -6,6 +6,7 @@
 
 mod admin;
 mod announce;
+mod browser;
 mod cli;
 mod client_certificates;
 mod client_certificates_reload;

@@ -26,7 +26,8 @@ pub fn echo_server() -> SocketAddr {
     address
 }
 
-fn echo(stream: TcpStream) {
+/// Serves one connection as [`echo_server`] does.
+pub fn echo(stream: TcpStream) {
     let Ok(mut socket) = tungstenite::accept(stream) else { return };
     while let Ok(message) = socket.read() {
         if (message.is_text() || message.is_binary()) && socket.send(message).is_err() {
