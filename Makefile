@@ -1,6 +1,6 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps demo fuzz bench loadtest-smoke loadtest fmt lint doc deny
+.PHONY: help test e2e deps demo fuzz bench loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
@@ -10,6 +10,8 @@ help:
 	@echo 'make lint            clippy as CI runs it'
 	@echo 'make doc             the API documentation'
 	@echo 'make fuzz SECONDS=60 each fuzz target for a minute; see fuzz/README.md'
+	@echo 'make autobahn        WebSocket cases, with the router and without; needs Python 2.7'
+	@echo 'make httpwg          HTTP/2 cases of RFC 9113'
 	@echo 'make bench           criterion benchmarks'
 	@echo 'make loadtest-smoke  a short comparison, to see that the load test works'
 	@echo 'make loadtest        the comparison with nginx, HAProxy and uWSGI'
@@ -66,6 +68,13 @@ fuzz:
 			target/fuzz-corpus/$$target fuzz/corpus/$$target \
 			-- -max_total_time=$(SECONDS) -max_len=4096; \
 	done
+
+# Not part of `make test`: they install what Debian does not have.
+autobahn:
+	@./packaging/autobahn.sh
+
+httpwg:
+	@./packaging/httpwg.sh
 
 deny:
 	@if command -v cargo-deny >/dev/null 2>&1; then cargo deny --locked check; \
