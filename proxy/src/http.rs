@@ -34,6 +34,7 @@ pub mod response;
 pub mod rtsp;
 pub mod session;
 pub mod sticky;
+pub mod trailers;
 pub mod unserved;
 mod wait_room;
 pub mod wish;

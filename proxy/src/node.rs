@@ -70,7 +70,7 @@ impl NodeReader {
         }
     }
 
-    /// What came behind a body that ended; HTTP/1 trailers are dropped before.
+    /// What came behind the body of a stream, once that ended; those of HTTP/1 are in its bytes.
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
         match self {
             Self::Socket(_) => None,

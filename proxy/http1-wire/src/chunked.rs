@@ -1,8 +1,8 @@
 //! Incremental scanner of chunked bodies: finds where payload is, copies nothing.
 //!
 //! Called with whatever a read returned; it says how much of it was understood and which part is
-//! payload. Extensions are bounded and dropped, trailers parsed strictly and dropped: a trailer
-//! merged into the head would be a field no check has seen. Cutting the input differently never
+//! payload. Extensions are bounded and dropped, trailers parsed strictly and pointed out: which of
+//! them may travel on is for `trailers` to say. Cutting the input differently never
 //! changes what is payload nor whether it is refused.
 
 use std::ops::Range;
@@ -21,6 +21,9 @@ pub struct ChunkStep {
     pub consumed: usize,
     /// The part of the consumed bytes that is payload; may be empty.
     pub data: Range<usize>,
+    /// The part of the consumed bytes that belongs to lines of trailers; may be empty. Put together,
+    /// these parts are whole lines once the body has ended.
+    pub trailer: Range<usize>,
     /// Whether the body goes on.
     pub state: ChunkState,
 }
@@ -88,7 +91,7 @@ impl ChunkScanner {
     /// errs or is meaningless.
     pub fn next(&mut self, input: &[u8]) -> Result<ChunkStep, ChunkError> {
         let mut at = 0;
-        let mut data = 0..0;
+        let (mut data, mut trailer) = (0..0, 0..0);
         while let Some(octet) = input.get(at) {
             match self.at {
                 At::End => break,
@@ -106,11 +109,15 @@ impl ChunkScanner {
                 _ => {
                     self.step(*octet)?;
                     at += 1;
+                    if self.trailer_fields > 0 && !matches!(self.at, At::FinalLf | At::End) {
+                        let start = if trailer.is_empty() { at - 1 } else { trailer.start };
+                        trailer = start..at;
+                    }
                 }
             }
         }
         let state = if self.is_at_end() { ChunkState::End } else { ChunkState::More };
-        Ok(ChunkStep { consumed: at, data, state })
+        Ok(ChunkStep { consumed: at, data, trailer, state })
     }
 
     /// Whether the whole body, trailers included, has been seen.

@@ -14,6 +14,8 @@ pub(crate) struct ConnectionOptions {
     close: bool,
     keep_alive: bool,
     pub(crate) upgrade: bool,
+    /// `TE` is nominated, as whoever sends one must (RFC 9110 10.1.4).
+    pub(crate) te: bool,
     /// Names of fields nominated as hop-by-hop.
     pub(crate) names: usize,
 }
@@ -34,6 +36,7 @@ impl ConnectionOptions {
             } else if self.names == CONNECTION_NAMES_MAX {
                 return Err(ConnectionError::TooManyNames);
             } else {
+                self.te |= option.eq_ignore_ascii_case(b"te");
                 self.names += 1;
             }
         }

@@ -17,7 +17,8 @@ use crate::{
     ForwardFacts, HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody,
     ReplyFacts, RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade,
     UpgradeRule, Version, decode_path, head_end, parse_preface, parse_request, parse_response,
-    write_chunk_size_line, write_preface, write_request_head, write_response_head,
+    trailer_fields, write_chunk_size_line, write_last_chunk, write_preface, write_request_head,
+    write_response_head,
 };
 
 /// A request head means the same however it is cut, and what is forwarded reads as it was meant.
@@ -258,6 +259,20 @@ fn check_written(payload: &[u8], piece: usize) {
     assert_eq!(scan(&body, consumed), Scanned::End { payload: payload.to_vec(), consumed });
 }
 
+/// Trailers that travel on are read back, and none of them is one that must not.
+fn check_trailers(lines: &[u8]) {
+    let mut end = Vec::new();
+    write_last_chunk(trailer_fields(lines), &mut end);
+    let step = ChunkScanner::new().next(&end).expect("a last chunk");
+    assert_eq!((step.consumed, step.state), (end.len(), ChunkState::End));
+    let mut before = trailer_fields(lines);
+    let same = trailer_fields(&end[step.trailer]).all(|field| before.next() == Some(field));
+    assert!(same, "they come out as they went in, as far as the bounds let them");
+    for name in ["content-length", "transfer-encoding", "host", "x-forwarded-for", "cookie"] {
+        assert!(trailer_fields(lines).all(|(known, _)| !known.eq_ignore_ascii_case(name)));
+    }
+}
+
 /// What the scanner made of a body.
 #[derive(Debug, Eq, PartialEq)]
 enum Scanned {
@@ -268,7 +283,7 @@ enum Scanned {
 
 fn scan(body: &[u8], piece: usize) -> Scanned {
     let mut scanner = ChunkScanner::new();
-    let mut payload = Vec::new();
+    let (mut payload, mut lines) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < body.len() {
         let end = (at + piece).min(body.len());
@@ -278,8 +293,10 @@ fn scan(body: &[u8], piece: usize) -> Scanned {
             assert!(step.consumed > 0 && step.consumed <= input.len(), "it gets on");
             assert!(step.data.end <= step.consumed);
             payload.extend_from_slice(&input[step.data]);
+            lines.extend_from_slice(&input[step.trailer]);
             at += step.consumed;
             if step.state == ChunkState::End {
+                check_trailers(&lines);
                 return Scanned::End { payload, consumed: at };
             }
         }

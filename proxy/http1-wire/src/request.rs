@@ -5,7 +5,7 @@
 
 mod diagnose;
 
-use crate::connection::{ConnectionError, ConnectionOptions};
+use crate::connection::{ConnectionError, ConnectionOptions, options};
 use crate::fields::{Dropped, FieldSlots, Fields, RequestField};
 use crate::framing::{Framing, FramingError, FramingFields, RequestFraming};
 use crate::head::{HeadError, check_partial, scan};
@@ -84,6 +84,8 @@ pub struct RequestHead<'s, 'b> {
     pub keep_alive: bool,
     /// The client waits for 100 before it sends the body. Never in HTTP/1.0 or without a body.
     pub expect_continue: bool,
+    /// The client takes trailers behind a chunked response (`TE: trailers`). Never in HTTP/1.0.
+    pub takes_trailers: bool,
     /// A protocol change asked for. Never in HTTP/1.0.
     pub upgrade: Option<Upgrade<'b>>,
     pub(crate) dropped: Dropped,
@@ -95,7 +97,7 @@ impl<'s, 'b> RequestHead<'s, 'b> {
     /// Left out: the hop-by-hop fields and those `Connection` nominates; names with `_`; `Proxy`;
     /// `Proxy-Authorization` (addressed to a proxy, not to a tenant's application);
     /// `X-Forwarded-*`, `Forwarded` and `X-Real-IP`, which only we may state; `Trailer` and `TE`,
-    /// as trailers are dropped; Host, `Via`, Expect and the framing fields, which the caller writes
+    /// which are for this hop; Host, `Via`, Expect and the framing fields, which the caller writes
     /// anew.
     pub fn forwarded_fields(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'s, 'b> {
         self.dropped.kept(self.fields)
@@ -169,6 +171,8 @@ fn interpret<'s, 'b>(
         Some(_) => return Err(RequestError::Expectation),
     };
     let upgrade = seen.upgrade.filter(|_| version == Version::Http11 && seen.connection.upgrade);
+    // Looked for only where `Connection` says that there is one.
+    let takes_trailers = version == Version::Http11 && seen.connection.te && te_trailers(fields);
     Ok(RequestHead {
         method,
         target,
@@ -179,9 +183,16 @@ fn interpret<'s, 'b>(
         framing,
         keep_alive: seen.connection.keep_alive(version),
         expect_continue,
+        takes_trailers,
         upgrade: upgrade.map(|value| Upgrade::intent(value, method, framing)),
         dropped: seen.dropped,
     })
+}
+
+/// Whether a `TE` field names trailers.
+fn te_trailers(fields: Fields<'_, '_>) -> bool {
+    let te = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("te"));
+    te.flat_map(|(_, value)| options(value)).any(|option| option.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// What one walk over the fields found.

@@ -13,7 +13,7 @@ use super::{
     failure::{Cause, Failure},
     inbound::Inbound,
     raw_body::BodyUntil,
-    request_body::{BodyPump, end_request, send_request},
+    request_body::{BodyEnd, BodyPump, end_request, send_request},
     response::{Asked, Finished, Progressed, ResponsePump},
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Attempt<'_> {
         let mut body = pin!(async {
             match until {
                 BodyUntil::Framed(framing) => pump.run(framing).await,
-                BodyUntil::Closed => pump.run_until_closed().await,
+                BodyUntil::Closed => pump.run_until_closed().await.map(|()| BodyEnd::Plain),
             }
         });
         let mut response = pin!(
@@ -130,7 +130,8 @@ impl Attempt<'_> {
             if !body_ended && let Poll::Ready(outcome) = body.as_mut().poll(cx) {
                 body_ended = true;
                 match outcome {
-                    Ok(()) => {
+                    Ok(end) => {
+                        self.progressed.trailed.set(end == BodyEnd::Trailed);
                         self.progressed.request_done.set(true);
                         watch.arm(Half::Read, self.policy.timeouts.first_byte);
                     }

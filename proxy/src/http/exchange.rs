@@ -264,6 +264,7 @@ impl<'a> Exchange<'a> {
             keep_alive: plan.keep_alive,
             wish: plan.wish,
             scheme: plan.scheme,
+            takes_trailers: plan.takes_trailers,
             coding: plan.coding,
         };
         progressed.cookie.replace(plan.cookie.take());

@@ -91,6 +91,8 @@ pub struct Plan {
     pub pair: Option<Box<Pair>>,
     /// How the client asked.
     pub scheme: Scheme,
+    /// The client takes trailers behind chunks.
+    pub takes_trailers: bool,
     /// How the client likes the response coded.
     pub coding: Wanted,
     /// The name we gave it, if we did.
@@ -242,6 +244,7 @@ fn admit(
         cookie,
         pair: part.map(|(_, pair)| Box::new(pair)),
         scheme: from.scheme,
+        takes_trailers: head.takes_trailers,
         coding: wanted_coding(head, &ctx.shared.policies.get(policy).compression),
         id,
         node,

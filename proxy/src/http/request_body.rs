@@ -4,12 +4,10 @@
 
 mod until_closed;
 
-use std::cell::Cell;
+use std::{cell::Cell, ops::Range};
 
 use http::HeaderMap;
-use http1_wire::{
-    CHUNK_END, ChunkScanner, ChunkState, LAST_CHUNK, RequestFraming, write_chunk_size_line,
-};
+use http1_wire::{CHUNK_END, ChunkScanner, ChunkState, RequestFraming, write_chunk_size_line};
 use router_core::{
     buffer::{self, BODY_BYTES, Use},
     deadline::Half,
@@ -20,8 +18,19 @@ use super::{
     body_rate::BodyRate,
     failure::{Cause, Failure},
     inbound::Inbound,
+    trailers,
 };
 use crate::{client::ClientReader, config::Timeouts, node::NodeWriter};
+
+/// How a request body ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyEnd {
+    /// As most do, or on a stream, which ends by itself.
+    Plain,
+    /// With trailers behind a last chunk. A node that does not expect them there might take them for
+    /// something else, so nothing more is sent on its connection.
+    Trailed,
+}
 
 /// The two ends of a request body and its bounds.
 pub struct BodyPump<'a> {
@@ -46,30 +55,39 @@ impl BodyPump<'_> {
     ///
     /// # Errors
     /// [`Failure`] of either side; then an unknown part of the body has reached the node.
-    pub async fn run(mut self, framing: RequestFraming) -> Result<(), Failure> {
-        match framing {
-            RequestFraming::None => {}
-            RequestFraming::Length(bytes) => self.pump_length(bytes).await?,
+    pub async fn run(mut self, framing: RequestFraming) -> Result<BodyEnd, Failure> {
+        let trailers = match framing {
+            RequestFraming::None => None,
+            RequestFraming::Length(bytes) => {
+                self.pump_length(bytes).await?;
+                None
+            }
             RequestFraming::Chunked if self.reader.is_stream() => self.pump_stream().await?,
             RequestFraming::Chunked => self.pump_chunked().await?,
-        }
-        end_request(self.upstream, self.reader.take_trailers())
+        };
+        let is_lone = trailers.is_some() && !self.upstream.is_stream();
+        end_request(self.upstream, trailers.map(|trailers| *trailers))?;
+        Ok(if is_lone { BodyEnd::Trailed } else { BodyEnd::Plain })
     }
 
-    /// Moves bare payload to its end.
-    async fn pump_stream(&mut self) -> Result<(), Failure> {
+    /// Moves bare payload to its end, and returns the trailers behind it; in chunks they are sent.
+    async fn pump_stream(&mut self) -> Result<Option<Box<HeaderMap>>, Failure> {
         let chunked = !self.upstream.is_stream();
         let mut input = buffer::take(Use::Body);
         let mut output = buffer::take(Use::Body);
+        let mut trailers = None;
         loop {
             let received;
             (input, received) =
                 receive_or_end(self.reader, self.timeouts, input, BODY_BYTES / 2).await?;
             self.note_payload(received)?;
+            if received == 0 {
+                trailers = trailers::of_stream(self.reader.take_trailers());
+            }
             if chunked && received > 0 {
                 write_chunk(&input, &mut output);
             } else if chunked {
-                output.extend_from_slice(LAST_CHUNK);
+                trailers::write_end(trailers.as_deref(), &mut output);
             } else {
                 std::mem::swap(&mut input, &mut output);
             }
@@ -81,7 +99,7 @@ impl BodyPump<'_> {
             if received == 0 {
                 buffer::give(Use::Body, input);
                 buffer::give(Use::Body, output);
-                return Ok(());
+                return Ok(trailers);
             }
         }
     }
@@ -117,8 +135,10 @@ impl BodyPump<'_> {
         }
     }
 
-    async fn pump_chunked(&mut self) -> Result<(), Failure> {
-        let mut scanner = ChunkScanner::new();
+    /// As [`BodyPump::pump_stream`], from chunks.
+    async fn pump_chunked(&mut self) -> Result<Option<Box<HeaderMap>>, Failure> {
+        let (mut scanner, mut lines) = (ChunkScanner::new(), Vec::new());
+        let mut trailers = None;
         let mut input = buffer::take(Use::Body);
         input.extend_from_slice(self.inbound.bytes());
         self.inbound.consume(input.len());
@@ -134,10 +154,12 @@ impl BodyPump<'_> {
             })
             .map_err(|error| Failure::client(Phase::RequestBody, 400, Cause::ClientBody(error)))?;
             self.note_payload(scanned.payload)?;
+            lines.extend_from_slice(&input[scanned.trailer]);
             if scanned.ended {
                 self.inbound.push_back(&input[scanned.consumed..]);
+                trailers = trailers::of_lines(&lines);
                 if chunked {
-                    output.extend_from_slice(LAST_CHUNK);
+                    trailers::write_end(trailers.as_deref(), &mut output);
                 }
             }
             if !output.is_empty() {
@@ -148,7 +170,7 @@ impl BodyPump<'_> {
             if scanned.ended {
                 buffer::give(Use::Body, input);
                 buffer::give(Use::Body, output);
-                return Ok(());
+                return Ok(trailers);
             }
             // Half a buffer leaves room for the framing written anew.
             input = self.receive(input, BODY_BYTES / 2).await?;
@@ -237,6 +259,8 @@ pub struct Rechunked {
     pub consumed: usize,
     /// Bytes of payload among them.
     pub payload: usize,
+    /// The part of the input that belongs to lines of trailers.
+    pub trailer: Range<usize>,
     /// Whether the body ended.
     pub ended: bool,
 }
@@ -258,13 +282,18 @@ pub fn scan_payload(
     input: &[u8],
     mut sink: impl FnMut(&[u8]),
 ) -> Result<Rechunked, http1_wire::ChunkError> {
-    let mut scanned = Rechunked { consumed: 0, payload: 0, ended: false };
+    let mut scanned = Rechunked { consumed: 0, payload: 0, trailer: 0..0, ended: false };
     while scanned.consumed < input.len() && !scanned.ended {
         let rest = &input[scanned.consumed..];
         let step = scanner.next(rest)?;
         if !step.data.is_empty() {
             scanned.payload += step.data.len();
             sink(&rest[step.data]);
+        }
+        if !step.trailer.is_empty() {
+            // Nothing is between two steps of one section, so this is all of it in this input.
+            scanned.trailer =
+                scanned.consumed + step.trailer.start..scanned.consumed + step.trailer.end;
         }
         scanned.consumed += step.consumed;
         scanned.ended = step.state == ChunkState::End;

@@ -7,6 +7,7 @@ mod encoded;
 
 use std::cell::Cell;
 
+use http::HeaderMap;
 use http1_wire::{
     FieldSlots, NO_EDIT, Parsed, ReplyBody, ReplyFacts, ResponseFraming, ResponseHead, ResponseTo,
     Version, limits::HEAD_BYTES_MAX, parse_response, write_response_head,
@@ -24,6 +25,7 @@ use super::{
     raw_body,
     rtsp::over_http,
     sticky::CookieSlot,
+    trailers,
 };
 use crate::{
     client::ClientWriter,
@@ -46,6 +48,8 @@ pub struct Asked {
     pub wish: Wish,
     /// How the client asked.
     pub scheme: Scheme,
+    /// The client takes trailers behind chunks.
+    pub takes_trailers: bool,
     /// How it likes the body coded.
     pub coding: coding::Wanted,
 }
@@ -65,6 +69,8 @@ pub struct Progressed {
     pub cookie: CookieSlot,
     /// Whether the request body has been passed on completely.
     pub request_done: Cell<bool>,
+    /// Whether trailers went behind that, on a connection that is no stream.
+    pub trailed: Cell<bool>,
     /// The coding we gave the body.
     pub coding: Cell<Option<Coding>>,
 }
@@ -154,6 +160,7 @@ impl ResponsePump<'_> {
             }
         };
         input.drain(..begun.head_bytes);
+        let mut trailers = None;
         let clean = match begun.framing {
             // Boxed, so that the many responses that are passed on as they are do not carry its state.
             framing if let Some(encoder) = begun.encoder => {
@@ -165,17 +172,21 @@ impl ResponsePump<'_> {
                 silent
             }
             ResponseFraming::Length(bytes) => self.pump_length(&input, output, bytes).await?,
-            ResponseFraming::Chunked => self.pump_chunked(&input, output, begun.body).await?,
+            ResponseFraming::Chunked => {
+                let clean;
+                (clean, trailers) = self.pump_chunked(&input, output, begun.body, asked).await?;
+                clean
+            }
             ResponseFraming::UntilClose => {
-                self.pump_until_close(&input, output, begun.body).await?;
+                self.pump_until_close(&input, output, begun.body, asked).await?;
                 false
             }
         };
         buffer::give(Use::Reply, input);
-        self.end()?;
+        self.end(trailers)?;
         Ok(Finished {
             client_stays: begun.client_stays,
-            upstream_clean: clean && begun.upstream_keeps,
+            upstream_clean: clean && begun.upstream_keeps && !self.progressed.trailed.get(),
             request_done: self.progressed.request_done.get(),
             switched: false,
         })
@@ -324,10 +335,11 @@ impl ResponsePump<'_> {
     }
 
     /// Ends the response where its bytes do not say so themselves.
-    fn end(&mut self) -> Result<(), Failure> {
+    fn end(&mut self, trailers: Option<Box<HeaderMap>>) -> Result<(), Failure> {
         let ClientWriter::Stream(stream) = self.writer else { return Ok(()) };
+        let trailers = trailers.or_else(|| trailers::of_stream(self.upstream.take_trailers()));
         stream
-            .end(self.upstream.take_trailers())
+            .end(trailers.map(|trailers| *trailers))
             .map_err(|_| Failure::client(Phase::ResponseBody, 400, Cause::ClientGone))
     }
 

@@ -90,6 +90,9 @@ pub fn dechunk(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
             return Err(format!("the chunk size {digits:?}"));
         }
         let size = usize::from_str_radix(digits, 16).map_err(|_| "a huge chunk")?;
+        if size == 0 {
+            return past_trailers(&rest[end + 2..]).map(|rest| (body, rest));
+        }
         let (data, after) = rest[end + 2..].split_at_checked(size).ok_or("chunks cut short")?;
         body.extend_from_slice(data);
         rest = match after.strip_prefix(b"\r\n") {
@@ -97,8 +100,23 @@ pub fn dechunk(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
             None if b"\r\n".starts_with(after) => return Err("chunks cut short".to_owned()),
             None => return Err("a chunk that is longer than its size".to_owned()),
         };
-        if size == 0 {
-            return Ok((body, rest));
+    }
+}
+
+/// What follows a trailer section, of which no field may be one that frames or routes.
+fn past_trailers(mut rest: &[u8]) -> Result<&[u8], String> {
+    loop {
+        let end = find(rest, b"\r\n").ok_or("chunks cut short")?;
+        let line = String::from_utf8_lossy(&rest[..end]).to_ascii_lowercase();
+        rest = &rest[end + 2..];
+        if line.is_empty() {
+            return Ok(rest);
+        }
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        let is_token = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        let is_framing = ["content-length", "transfer-encoding", "host"].contains(&name);
+        if name.is_empty() || !name.bytes().all(is_token) || is_framing {
+            return Err(format!("the trailer {line:?}"));
         }
     }
 }

@@ -48,5 +48,6 @@ mod subscribe_signed;
 mod subscribe_uwsgi;
 mod subscribe_vassal;
 mod tls;
+mod trailers;
 mod upstream_failure;
 mod websocket;

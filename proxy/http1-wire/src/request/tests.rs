@@ -41,6 +41,24 @@ fn forwarded(head: &str) -> Vec<String> {
 }
 
 #[test]
+fn trailers_are_taken_where_te_says_so_and_connection_says_that_it_is_there() {
+    let takes = |version: &str, fields: &str| {
+        let text = format!("GET / HTTP/{version}\r\nHost: a\r\n{fields}\r\n");
+        let mut slots = FieldSlots::new();
+        match parse_request(text.as_bytes(), &mut slots) {
+            Ok(Parsed::Complete(head)) => head.takes_trailers,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(takes("1.1", "Connection: TE\r\nTE: trailers\r\n"));
+    assert!(takes("1.1", "Connection: close, te\r\nTE: deflate;q=0.5 , Trailers\r\n"));
+    assert!(!takes("1.0", "Connection: TE\r\nTE: trailers\r\n"));
+    assert!(!takes("1.1", "TE: trailers\r\n"));
+    assert!(!takes("1.1", "Connection: TE\r\nTE: deflate\r\n"));
+    assert!(!takes("1.1", "Connection: TE\r\n"));
+}
+
+#[test]
 fn a_plain_request_is_taken_apart() {
     let head =
         "POST /p?q HTTP/1.1\r\nhOsT: A.b:80\r\nContent-Length: 3\r\nX-A: \t v\u{a0} \r\n\r\nabc";

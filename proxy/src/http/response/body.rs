@@ -4,17 +4,19 @@
 //! stated length are cut, and a body that ends with the connection becomes chunks where the client
 //! knows them.
 
-use http1_wire::{CHUNK_END, ChunkScanner, LAST_CHUNK, ReplyBody, write_chunk_size_line};
+use http::HeaderMap;
+use http1_wire::{CHUNK_END, ChunkScanner, ReplyBody, write_chunk_size_line};
 use router_core::{
     buffer::{self, BODY_BYTES, Use},
     deadline::Half,
     termination::Phase,
 };
 
-use super::ResponsePump;
+use super::{Asked, ResponsePump};
 use crate::http::{
     failure::{Cause, Failure},
     request_body::scan_payload,
+    trailers,
 };
 
 /// Room before and after a stretch of body for the framing of one chunk.
@@ -48,15 +50,19 @@ impl ResponsePump<'_> {
         Ok(true)
     }
 
+    /// Passes chunks on, and returns also the trailers behind them; to a client of HTTP/1 they are sent
+    /// if it takes them.
     pub(super) async fn pump_chunked(
         &mut self,
         input: &[u8],
         mut output: Vec<u8>,
         body: ReplyBody,
-    ) -> Result<bool, Failure> {
+        asked: Asked,
+    ) -> Result<(bool, Option<Box<HeaderMap>>), Failure> {
         let malformed =
             |error| Failure::upstream(Phase::ResponseBody, 502, Cause::UpstreamBody(error));
-        let mut scanner = ChunkScanner::new();
+        let (mut scanner, mut lines) = (ChunkScanner::new(), Vec::new());
+        let mut trailers = None;
         let mut buffer = buffer::take(Use::Body);
         buffer.extend_from_slice(input);
         loop {
@@ -70,8 +76,13 @@ impl ResponsePump<'_> {
                 }
             })
             .map_err(malformed)?;
+            lines.extend_from_slice(&buffer[scanned.trailer]);
+            if scanned.ended {
+                trailers = trailers::of_lines(&lines);
+            }
             if scanned.ended && body == ReplyBody::Chunked {
-                output.extend_from_slice(LAST_CHUNK);
+                let taken = trailers.as_deref().filter(|_| asked.takes_trailers);
+                trailers::write_end(taken, &mut output);
             }
             if !output.is_empty() {
                 output = self.send(output).await?;
@@ -81,7 +92,7 @@ impl ResponsePump<'_> {
                 let clean = scanned.consumed == buffer.len();
                 buffer::give(Use::Body, buffer);
                 buffer::give(Use::Reply, output);
-                return Ok(clean);
+                return Ok((clean, trailers));
             }
             buffer.clear();
             buffer = self.receive_body(buffer, BODY_BYTES).await?.0;
@@ -94,6 +105,7 @@ impl ResponsePump<'_> {
         input: &[u8],
         mut output: Vec<u8>,
         body: ReplyBody,
+        asked: Asked,
     ) -> Result<(), Failure> {
         let chunked = body == ReplyBody::Chunked;
         if chunked && !input.is_empty() {
@@ -125,7 +137,9 @@ impl ResponsePump<'_> {
         }
         buffer.clear();
         if chunked {
-            buffer.extend_from_slice(LAST_CHUNK);
+            let trailers = trailers::of_stream(self.upstream.take_trailers());
+            let taken = trailers.as_deref().filter(|_| asked.takes_trailers);
+            trailers::write_end(taken, &mut buffer);
             buffer = self.send(buffer).await?;
         }
         buffer::give(Use::Body, buffer);

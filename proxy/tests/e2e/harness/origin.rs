@@ -108,10 +108,18 @@ impl Exchange {
                 fill(&mut self.stream, &mut self.unread)?;
             };
             body.extend(self.take(size)?);
-            self.take(2)?;
             if size == 0 {
+                // Trailers, up to an empty line.
+                let mut line = Vec::new();
+                while line != b"\r\n" {
+                    line.clear();
+                    while !line.ends_with(b"\r\n") {
+                        line.extend(self.take(1)?);
+                    }
+                }
                 return Ok(body);
             }
+            self.take(2)?;
         }
     }
 }
