@@ -173,7 +173,8 @@ impl Stream {
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) {
         let ClientWriter::Stream(writer) = &mut self.writer else { return };
         if refusal.pace == Pace::Held {
-            sleep_ms(reply::held_ms()).await;
+            // Boxed, so that streams that are never held do not carry a timer.
+            Box::pin(sleep_ms(reply::held_ms())).await;
         }
         let text = reply::text(refusal.status, &refusal.detail);
         let mut fields = HeaderMap::with_capacity(4);
