@@ -235,7 +235,7 @@ fn explanation_survives_json_and_reads_well() {
              sha256 {}\n  \
              host         shop.example\n  \
              key          shop.example found\n  \
-             balance      wrr, 0 requests so far\n  \
+             balance      wrr, requests so far: 0\n  \
              node         127.0.0.1:3001 http weight 1: candidate, 0 in flight, configured\n  \
              answer       by a candidate node\n",
             "ab".repeat(32)

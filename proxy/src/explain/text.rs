@@ -24,7 +24,7 @@ impl fmt::Display for Explanation {
             writeln!(out, "  key          {} {found}{fallback}", lookup.key)?;
         }
         if let (Some(algorithm), Some(hits)) = (&self.algorithm, self.hits) {
-            writeln!(out, "  balance      {algorithm}, {hits} requests so far")?;
+            writeln!(out, "  balance      {algorithm}, requests so far: {hits}")?;
         }
         for node in &self.nodes {
             write_node(out, node)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use router_core::subscriber::line_budget::{Line, LineBudget};
 use rustls::crypto::CryptoProvider;
+use x509_parser::time::ASN1Time;
 
 use super::Slot;
 use super::pair::{CertError, PairBytes, parse_pair};
@@ -88,7 +89,7 @@ impl Voice {
         if let Outcome::Loaded { not_after, oddity: None, .. } = outcome
             && self.may_write()
         {
-            tracing::info!(%slot, not_after, "certificate loaded");
+            tracing::info!(name = slot.to_string(), until = %day(*not_after), "certificate loaded");
         }
         self.say_bad(slot, outcome);
     }
@@ -97,10 +98,11 @@ impl Voice {
     pub(super) fn say_bad(&mut self, slot: &Slot, outcome: &Outcome) {
         match outcome {
             Outcome::Loaded { oddity: Some(oddity), not_after, .. } if self.may_write() => {
-                tracing::warn!(%slot, not_after, "certificate loaded, but {oddity}");
+                let until = day(*not_after);
+                tracing::warn!(name = slot.to_string(), %until, "certificate loaded, but {oddity}");
             }
             Outcome::Refused(error) if self.may_write() => {
-                tracing::warn!(%slot, %error, "certificate not loaded");
+                tracing::warn!(name = slot.to_string(), %error, "certificate not loaded");
             }
             Outcome::Unchanged | Outcome::Loaded { .. } | Outcome::Refused(_) => {}
         }
@@ -137,6 +139,12 @@ impl Slot {
             Self::Subscription(name) => CertChange::Put(Layer::Subscribed, name.clone(), entry),
         }
     }
+}
+
+/// The day of a Unix time, for people; the seconds where there is no such day.
+fn day(unix: i64) -> String {
+    let time = ASN1Time::from_timestamp(unix);
+    time.map_or_else(|_| unix.to_string(), |time| time.to_datetime().date().to_string())
 }
 
 impl fmt::Display for Slot {
