@@ -52,7 +52,8 @@ const RUN_EXAMPLES: &str = "Examples:
   suzerain run --http 127.0.0.1:8080 --route shop.localhost=127.0.0.1:3000,proto=http
       No subscriptions at all.
   suzerain run --config /etc/suzerain/router.toml --workers 2
-      Settings from a file; a flag replaces the file's value.";
+      Settings from a file; a flag replaces the file's value. Only there: the [timeouts],
+      and what holds for one key, in tables such as [key.\"shop.localhost\"].";
 
 const CHECK_EXAMPLES: &str = "Examples:
   suzerain check /etc/suzerain/router.toml

@@ -247,7 +247,10 @@ pub enum Problem {
         addr: ListenAddr,
     },
     /// Nothing to listen on.
-    #[error("nothing to listen on: give --http ADDR or --https ADDR, or http or https in the file")]
+    #[error(
+        "nothing to listen on: give --http ADDR or --https ADDR (or --tls-passthrough or --tcp), \
+         or the same in the file"
+    )]
     NoListener,
     /// Anybody could take over any site.
     #[error(
