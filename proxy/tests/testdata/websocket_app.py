@@ -12,6 +12,9 @@ def application(env, start_response):
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'websocket_page.html')
         start_response('200 OK', [('Content-Type', 'text/html; charset=utf-8')])
         return [open(path, 'rb').read()]
+    if 'HTTP_SEC_WEBSOCKET_KEY' not in env:
+        start_response('404 Not Found', [('Content-Length', '0')])
+        return []
     uwsgi.websocket_handshake(env['HTTP_SEC_WEBSOCKET_KEY'], env.get('HTTP_ORIGIN', ''))
     try:
         while True:
