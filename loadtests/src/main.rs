@@ -12,6 +12,7 @@ mod fairness;
 mod machine;
 mod measure;
 mod origin;
+mod passthrough;
 mod peers;
 mod probe;
 mod procfs;
@@ -36,6 +37,8 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Measure what one key's flood does to another key's latency.
     Fairness(fairness::FairnessArgs),
+    /// Measure what it costs to pass TLS on by server name, against HAProxy and nginx.
+    Passthrough(passthrough::PassthroughArgs),
     /// The upstream of a comparison; started by it.
     #[command(hide = true)]
     Origin(origin::OriginArgs),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Compare(args) => compare::run(&args),
         Command::Fairness(args) => fairness::run(&args),
+        Command::Passthrough(args) => passthrough::run(&args),
         Command::Origin(args) => origin::run(&args),
     };
     match result {
