@@ -1,6 +1,6 @@
 //! The client's side of an exchange as two halves: a connection, plain or TLS, or one HTTP/2 stream.
 
-use std::{io, rc::Rc};
+use std::{io, os::fd::RawFd, rc::Rc};
 
 use http::HeaderMap;
 use router_core::{
@@ -140,11 +140,25 @@ impl Source for ClientReader {
     fn watch_handle(&self) -> Rc<Watch> {
         ClientReader::watch_handle(self)
     }
+
+    fn socket(&self) -> Option<RawFd> {
+        match self {
+            Self::Plain(half) => Some(half.socket()),
+            Self::Tls(_) | Self::Stream(_) => None,
+        }
+    }
 }
 
 impl Sink for ClientWriter {
     async fn write_all(&mut self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         ClientWriter::write_all(self, buffer, 0).await
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        match self {
+            Self::Plain(half) => Some(half.socket()),
+            Self::Tls(_) | Self::Stream(_) => None,
+        }
     }
 
     async fn finish(&mut self) -> io::Result<()> {

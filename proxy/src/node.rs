@@ -3,7 +3,7 @@
 //! The mirror image of `client`. What is written begins with the head that `judge` wrote; what is read
 //! begins with a head of HTTP/1 form in either case.
 
-use std::{io, rc::Rc};
+use std::{io, os::fd::RawFd, rc::Rc};
 
 use http::HeaderMap;
 use router_core::{
@@ -137,11 +137,25 @@ impl Source for NodeReader {
     fn watch_handle(&self) -> Rc<Watch> {
         NodeReader::watch_handle(self)
     }
+
+    fn socket(&self) -> Option<RawFd> {
+        match self {
+            Self::Socket(half) => Some(half.socket()),
+            Self::Stream(_) => None,
+        }
+    }
 }
 
 impl Sink for NodeWriter {
     async fn write_all(&mut self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         NodeWriter::write_all(self, buffer, 0).await
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        match self {
+            Self::Socket(half) => Some(half.socket()),
+            Self::Stream(_) => None,
+        }
     }
 
     async fn finish(&mut self) -> io::Result<()> {

@@ -60,6 +60,7 @@ pub struct ReadHalf {
 /// The sending half of a connection.
 pub struct WriteHalf {
     watch: Rc<Watch>,
+    fd: RawFd,
     side: WriteSide,
 }
 
@@ -95,6 +96,11 @@ impl ReadHalf {
         v4.or_else(|| storage.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into())))
     }
 
+    /// The socket, for calls that do not wait while no operation of this half is pending.
+    pub fn socket(&self) -> RawFd {
+        self.fd
+    }
+
     /// Whether the other side has finished sending and all it sent was read. One system call.
     pub fn is_finished(&self) -> bool {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
@@ -124,6 +130,11 @@ impl WriteHalf {
         (result.map(|_| ()), window.into_inner())
     }
 
+    /// The socket, for calls that do not wait while no operation of this half is pending.
+    pub fn socket(&self) -> RawFd {
+        self.fd
+    }
+
     /// Tells the other side that nothing more comes.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         match &mut self.side {
@@ -144,7 +155,7 @@ fn split_tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     let (read, write) = stream.into_split();
     (
         ReadHalf { watch: watch.clone(), fd, side: ReadSide::Tcp(read) },
-        WriteHalf { watch, side: WriteSide::Tcp(write) },
+        WriteHalf { watch, fd, side: WriteSide::Tcp(write) },
     )
 }
 
@@ -154,7 +165,7 @@ fn split_unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
     let (read, write) = stream.into_split();
     (
         ReadHalf { watch: watch.clone(), fd, side: ReadSide::Unix(read) },
-        WriteHalf { watch, side: WriteSide::Unix(write) },
+        WriteHalf { watch, fd, side: WriteSide::Unix(write) },
     )
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Two pumps run independently: a side that sends nothing does not slow the other, and a side that has
 //! finished sending is told to the other by a half-close. Nothing is parsed. While a direction is
-//! idle it holds the smallest buffer; a large one is taken once it is filled.
+//! idle it holds the smallest buffer. Once that is filled, what else is there moves in a [`burst`]
+//! between two sockets, or a large buffer is taken where TLS or a stream is on a side.
+
+mod burst;
 
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
     io,
+    os::fd::RawFd,
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -20,6 +24,7 @@ use crate::{
     io::{ReadHalf, WriteHalf},
     termination::{Phase, Side as FaultOf, Termination},
 };
+use burst::{Burst, Window};
 
 /// Longest silence once one side has finished sending: the other is expected to follow.
 const HALF_CLOSED_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -30,12 +35,20 @@ pub trait Source {
     fn read(&mut self, buffer: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
     /// The deadlines of the connection.
     fn watch_handle(&self) -> Rc<Watch>;
+    /// The socket, if its bytes are those of the source.
+    fn socket(&self) -> Option<RawFd> {
+        None
+    }
 }
 
 /// Where a pump puts them.
 pub trait Sink {
     /// Sends all of `buffer`.
     fn write_all(&mut self, buffer: Vec<u8>) -> impl Future<Output = (io::Result<()>, Vec<u8>)>;
+    /// The socket, if the bytes go there as they are.
+    fn socket(&self) -> Option<RawFd> {
+        None
+    }
     /// Says that nothing more comes.
     fn finish(&mut self) -> impl Future<Output = io::Result<()>>;
 }
@@ -48,11 +61,19 @@ impl Source for ReadHalf {
     fn watch_handle(&self) -> Rc<Watch> {
         ReadHalf::watch_handle(self)
     }
+
+    fn socket(&self) -> Option<RawFd> {
+        Some(ReadHalf::socket(self))
+    }
 }
 
 impl Sink for WriteHalf {
     async fn write_all(&mut self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         WriteHalf::write_all(self, buffer, 0).await
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        Some(WriteHalf::socket(self))
     }
 
     async fn finish(&mut self) -> io::Result<()> {
@@ -191,7 +212,7 @@ async fn pump<R: Source, W: Sink>(
     sink_watch: &Watch,
     moved: &Cell<u64>,
 ) -> PumpEnd {
-    let mut size = Use::Head;
+    let (mut size, mut window) = (Use::Head, Window::default());
     loop {
         let (result, mut bytes) = source.read(buffer::take(size)).await;
         match result {
@@ -207,15 +228,29 @@ async fn pump<R: Source, W: Sink>(
         }
         clocks.touch();
         let was_filled = bytes.len() == bytes.capacity();
+        let mut blocked = None;
+        let direct = source.socket().zip(sink.socket());
+        if let Some((from, to)) = direct.filter(|_| was_filled) {
+            let count = |received: usize| moved.set(moved.get() + received as u64);
+            let burst = burst::run(from, to, &bytes, &mut window, count);
+            buffer::give(size, bytes);
+            (bytes, blocked) = match burst {
+                Burst::Paused => continue,
+                Burst::Blocked(left, counted) => (left, Some(counted)),
+                Burst::SourceFailed => return PumpEnd::SourceFailed,
+                Burst::SinkFailed => return PumpEnd::SinkFailed,
+            };
+        }
         sink_watch.arm(Half::Write, clocks.write_stall);
         let result;
         (result, bytes) = sink.write_all(bytes).await;
         sink_watch.disarm(Half::Write);
+        drop(blocked);
         buffer::give(size, bytes);
         if result.is_err() {
             return PumpEnd::SinkFailed;
         }
-        size = if was_filled { Use::Body } else { Use::Head };
+        size = if was_filled && direct.is_none() { Use::Body } else { Use::Head };
     }
 }
 

@@ -1,0 +1,222 @@
+//! Moving what is there already, between two sockets, through one buffer of the worker.
+//!
+//! A connection that is busy would need a large buffer of its own while it waits for more. Instead a
+//! pump waits with the smallest one, and what then is in the socket goes through the worker's buffer
+//! by plain calls that do not wait. Nothing stays in it: what the other side does not take at once is
+//! handed back, to be sent the ordinary way.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::fd::RawFd,
+};
+
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv, send},
+};
+
+/// The worker's buffer: fewer, longer calls make a fast stream cheap.
+const BURST_BYTES: usize = 512 * 1024;
+/// The part of it a stream begins with, and goes back to when the other side is slow. What a slow side
+/// does not take has to be kept, so this is what a slow stream may hold.
+const WINDOW_BYTES_MIN: usize = 64 * 1024;
+/// Bytes handed back and not yet sent, over all streams of a worker, above which none uses more than
+/// the least window.
+const BLOCKED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Stretches moved before others have their turn.
+const STRETCHES_MAX: usize = 8;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BLOCKED_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How a burst ended.
+#[derive(Debug)]
+pub enum Burst {
+    /// The source has no more now, or others shall have their turn.
+    Paused,
+    /// The other side took only a part: these bytes are left, and counted while they are.
+    Blocked(Vec<u8>, Blocked),
+    /// The source failed.
+    SourceFailed,
+    /// The other side failed.
+    SinkFailed,
+}
+
+/// Counts bytes that a slow side has not taken yet.
+#[derive(Debug)]
+pub struct Blocked(usize);
+
+impl Blocked {
+    fn begin(bytes: usize) -> Self {
+        BLOCKED_BYTES.set(BLOCKED_BYTES.get() + bytes);
+        Self(bytes)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // At thread end there may be nothing to count in any more.
+        let _ = BLOCKED_BYTES.try_with(|all| all.set(all.get().saturating_sub(self.0)));
+    }
+}
+
+/// How much of the buffer a stream uses: more while all of it goes through, less when it does not.
+#[derive(Debug)]
+pub struct Window(usize);
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(WINDOW_BYTES_MIN)
+    }
+}
+
+impl Window {
+    fn bytes(&self) -> usize {
+        if BLOCKED_BYTES.get() > BLOCKED_BYTES_MAX { WINDOW_BYTES_MIN } else { self.0 }
+    }
+
+    fn grow(&mut self) {
+        self.0 = (self.0 * 2).min(BURST_BYTES);
+    }
+
+    fn shrink(&mut self) {
+        self.0 = (self.0 / 2).max(WINDOW_BYTES_MIN);
+    }
+}
+
+/// Sends `first`, and then what `source` has, to `sink`. Calls `moved` with the length of every
+/// stretch received.
+pub fn run(
+    source: RawFd,
+    sink: RawFd,
+    first: &[u8],
+    window: &mut Window,
+    mut moved: impl FnMut(usize),
+) -> Burst {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(BURST_BYTES.max(first.len()), 0);
+        buffer[..first.len()].copy_from_slice(first);
+        let mut held = first.len();
+        for _ in 0..STRETCHES_MAX {
+            let room = window.bytes().max(held);
+            let received = receive(source, &mut buffer[held..room]);
+            let count = *received.as_ref().unwrap_or(&0);
+            moved(count);
+            held += count;
+            match pass(sink, &buffer[..held]) {
+                Ok(sent) if sent < held => {
+                    window.shrink();
+                    return Burst::Blocked(
+                        buffer[sent..held].to_vec(),
+                        Blocked::begin(held - sent),
+                    );
+                }
+                Ok(_all) => {}
+                Err(_broken) => return Burst::SinkFailed,
+            }
+            if received.is_err() {
+                return Burst::SourceFailed;
+            }
+            if held < room {
+                // There was room for more: the socket was emptied.
+                break;
+            }
+            window.grow();
+            held = 0;
+        }
+        Burst::Paused
+    })
+}
+
+/// What is there; zero also at the end of the stream, which the next read that waits will see too.
+fn receive(source: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    match recv(source, room, MsgFlags::MSG_DONTWAIT) {
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// As much as the socket takes.
+fn pass(sink: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    match send(sink, bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+        outcome => Ok(outcome?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{Read, Write},
+        os::{fd::AsRawFd, unix::net::UnixStream},
+    };
+
+    #[test]
+    fn all_that_is_there_goes_on_in_order_behind_what_came_first() {
+        let (near, mut client) = UnixStream::pair().unwrap();
+        let (far, mut node) = UnixStream::pair().unwrap();
+        client.write_all(b"second").unwrap();
+        let mut count = 0;
+        let burst =
+            run(near.as_raw_fd(), far.as_raw_fd(), b"first ", &mut Window::default(), |moved| {
+                count += moved
+            });
+        assert!(matches!(burst, Burst::Paused));
+        let mut got = [0; 12];
+        node.read_exact(&mut got).unwrap();
+        assert_eq!((&got, count), (b"first second", 6));
+        // Nothing there and the end look alike: the next read that waits tells them apart.
+        drop(client);
+        assert!(matches!(
+            run(near.as_raw_fd(), far.as_raw_fd(), b"", &mut Window::default(), |_| ()),
+            Burst::Paused
+        ));
+    }
+
+    #[test]
+    fn a_window_is_small_while_much_is_blocked_elsewhere() {
+        let mut window = Window::default();
+        (0..9).for_each(|_| window.grow());
+        assert_eq!(window.bytes(), BURST_BYTES);
+        let blocked = Blocked::begin(BLOCKED_BYTES_MAX + 1);
+        assert_eq!(window.bytes(), WINDOW_BYTES_MIN);
+        drop(blocked);
+        (0..9).for_each(|_| window.shrink());
+        assert_eq!(window.bytes(), WINDOW_BYTES_MIN);
+    }
+
+    #[test]
+    fn what_the_other_side_does_not_take_is_handed_back() {
+        let (near, mut client) = UnixStream::pair().unwrap();
+        let (far, mut node) = UnixStream::pair().unwrap();
+        client.set_nonblocking(true).unwrap();
+        node.set_nonblocking(true).unwrap();
+        let mut window = Window::default();
+        let (mut sent, mut passed, mut got) = (0_usize, 0, Vec::new());
+        let (left, counted) = loop {
+            let stretch = [sent as u8; 1000];
+            sent += client.write(&stretch).unwrap_or(0);
+            match run(near.as_raw_fd(), far.as_raw_fd(), b"", &mut window, |moved| passed += moved)
+            {
+                Burst::Paused => {}
+                Burst::Blocked(left, counted) => break (left, counted),
+                other => panic!("{other:?}"),
+            }
+        };
+        let _ = node.read_to_end(&mut got);
+        assert_eq!(got.len() + left.len(), passed, "nothing is lost and nothing is kept");
+        assert_eq!(BLOCKED_BYTES.get(), left.len());
+        drop(counted);
+        assert_eq!(BLOCKED_BYTES.get(), 0);
+        drop(node);
+        let broken = run(near.as_raw_fd(), far.as_raw_fd(), b"x", &mut window, |_| ());
+        assert!(matches!(broken, Burst::SinkFailed));
+    }
+}
