@@ -168,6 +168,9 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
     if told.nodes.is_empty() {
         told.status = Some(503);
         told.problems.push(match route.asleep() {
+            _ if !route.nodes().is_empty() => {
+                "the key's nodes speak TLS or raw TCP, for listeners that pass that on".to_owned()
+            }
             [] => "the key has no node".to_owned(),
             _ => "the key has only vassals without an address".to_owned(),
         });
@@ -176,6 +179,7 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
         told.problems
             .push(format!("all {count} nodes are out after failures; they are tried all the same"));
     }
+    told.nodes.extend(nodes::foreign(route.nodes(), sources));
     told.nodes.extend(nodes::asleep(route.asleep(), sources));
 }
 

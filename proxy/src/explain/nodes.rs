@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use route_table::{Node, NodeOrigin};
+use route_table::{Node, NodeOrigin, Speech};
 use serde::{Deserialize, Serialize};
 
 use super::Sources;
@@ -21,6 +21,8 @@ pub enum Standing {
     Unhealthy,
     /// Has no address: its vassal sleeps.
     Asleep,
+    /// Speaks TLS or raw TCP, and is for listeners that pass that on.
+    Foreign,
 }
 
 /// One node of the key.
@@ -57,9 +59,10 @@ impl NodeStanding {
     }
 }
 
-/// Every node with its standing, by the rule of `Route::pick` for a request not yet tried anywhere.
+/// Every node that takes requests with its standing, by the rule of `Route::pick` for a request not yet tried anywhere.
 pub(super) fn standings(nodes: &[Arc<Node>], now_ms: u64, now_unix: u64) -> Vec<NodeStanding> {
-    let mut told: Vec<_> = nodes.iter().map(|node| describe(node, now_ms, now_unix)).collect();
+    let takers = nodes.iter().filter(|node| takes_requests(node));
+    let mut told: Vec<_> = takers.map(|node| describe(node, now_ms, now_unix)).collect();
     let lowest = |told: &[NodeStanding], may: fn(&NodeStanding) -> bool| {
         told.iter().filter(|node| may(node)).map(|node| node.backup).min()
     };
@@ -75,6 +78,19 @@ pub(super) fn standings(nodes: &[Arc<Node>], now_ms: u64, now_unix: u64) -> Vec<
         };
     }
     told
+}
+
+/// The nodes no request is offered to, because they would not understand it.
+pub(super) fn foreign(nodes: &[Arc<Node>], sources: &Sources<'_>) -> Vec<NodeStanding> {
+    let told = nodes.iter().filter(|node| !takes_requests(node)).map(|node| NodeStanding {
+        standing: Standing::Foreign,
+        ..describe(node, sources.now_ms, sources.now_unix)
+    });
+    told.collect()
+}
+
+fn takes_requests(node: &Node) -> bool {
+    node.facts.proto.speech() == Speech::Requests
 }
 
 /// The nodes no request is offered to, because nothing connects to them. A name stands for an address.

@@ -108,6 +108,21 @@ fn routed_url_names_listener_certificate_key_and_nodes() {
 }
 
 #[test]
+fn nodes_of_other_listeners_take_no_requests() {
+    let web = node(1, 1, NodeOrigin::Static);
+    let tls = node(2, 0, NodeOrigin::Static);
+    let tls = Arc::new(tls.with_facts(NodeFacts { proto: Proto::Tls, ..tls.facts.clone() }));
+    let table = table(vec![("both.example", vec![web, tls.clone()]), ("tls.example", vec![tls])]);
+    let both = told("http://both.example/", &table, Dotsplit::Off);
+    let standing: Vec<_> = both.nodes.iter().map(|node| node.standing).collect();
+    assert_eq!(standing, [Standing::Candidate, Standing::Foreign]);
+    assert_eq!((both.status, both.problems.len()), (None, 0));
+    let none = told("http://tls.example/", &table, Dotsplit::Off);
+    assert_eq!((none.status, none.problems.len()), (Some(503), 1));
+    assert!(none.to_string().contains("127.0.0.1:3002 tls weight 1: takes no requests"), "{none}");
+}
+
+#[test]
 fn unknown_key_lists_every_lookup_and_is_a_404() {
     let table = table(vec![]);
     let told = told("http://a.b.example:8080/", &table, Dotsplit::On);

@@ -58,6 +58,7 @@ fn write_node(out: &mut fmt::Formatter<'_>, node: &NodeStanding) -> fmt::Result 
     match node.standing {
         Standing::Candidate => write!(out, ": candidate")?,
         Standing::Backup => write!(out, ": waits as a backup")?,
+        Standing::Foreign => write!(out, ": takes no requests")?,
         Standing::Asleep => write!(out, ": asleep")?,
         Standing::Cooling | Standing::Unhealthy => write!(out, ": skipped")?,
     }
