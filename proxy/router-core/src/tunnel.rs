@@ -2,7 +2,7 @@
 //!
 //! Two pumps run independently: a side that sends nothing does not slow the other, and a side that has
 //! finished sending is told to the other by a half-close. Nothing is parsed. While a direction is
-//! idle it holds the smallest buffer. Once that is filled, what else is there moves in a [`burst`]
+//! idle it holds the smallest buffer. Once that is filled, what else is there moves in a `burst`
 //! between two sockets, or a large buffer is taken where TLS or a stream is on a side.
 
 mod burst;
