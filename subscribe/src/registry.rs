@@ -50,7 +50,7 @@ pub enum StaticNodeError {
     /// The key has that address already.
     #[error("the key has a node of this address already")]
     Duplicate,
-    /// One of the [`Limits`].
+    /// One of the `Limits`.
     #[error("{0}")]
     NoRoom(Reject),
 }

@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -44,6 +45,9 @@ fn icecast(program: &Path, folder: &Path) -> (Process, String) {
     (process, address)
 }
 
+/// How long ffmpeg may take to start, connect and encode the first page on a busy machine.
+const ENCODED_WITHIN: Duration = Duration::from_secs(30);
+
 /// A listener hears what ffmpeg sends for as long as it sends, by both methods.
 #[test]
 fn ffmpeg_streams_to_icecast_and_a_listener_hears_it() {
@@ -57,7 +61,7 @@ fn ffmpeg_streams_to_icecast_and_a_listener_hears_it() {
         command.args(["-content_type", "application/ogg", "-legacy_icecast", legacy, "-f", "ogg"]);
         command.arg(format!("icecast://source:secret@{}/{mount}", router.http()));
         let source = Process::start(&mut command, router.folder(), method, Signal::SIGINT);
-        let mut listener = eventually("the mount is there", SOON, || {
+        let mut listener = eventually("the mount is there", ENCODED_WITHIN, || {
             let mut client = Client::connect(router.http());
             client.send(format!("GET /{mount} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"));
             client.try_head().is_ok_and(|head| head.status == 200).then_some(client)
