@@ -37,7 +37,6 @@ need /usr/lib/python3/dist-packages/gi/__init__.py python3-gi
 need python3 python3
 need slowhttptest slowhttptest
 need setpriv util-linux
-need h2load nghttp2-client
 need ip iproute2
 need redis-server redis-server
 need redis-cli redis-tools
