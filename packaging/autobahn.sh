@@ -6,6 +6,7 @@
 # npm's `ws`, are installed in target/autobahn. CASES='1.*' runs fewer of the 247.
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/wait-for.sh
 here=$PWD
 work=$here/target/autobahn
 mkdir -p "$work"
@@ -47,16 +48,6 @@ server.on('connection', socket => {
 END
 free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-wait_for() { # wait_for WHAT COMMAND...: until it succeeds, 10 s at most
-	what=$1
-	shift
-	for _ in $(seq 100); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	echo "$what did not come up" >&2
-	exit 1
 }
 
 children=""

@@ -5,6 +5,7 @@
 # Needs httpwg: cargo install --locked httpwg-cli
 set -eu
 cd "$(dirname "$0")/.."
+. packaging/wait-for.sh
 expected=packaging/httpwg-expected-failures.txt
 
 httpwg=$(command -v httpwg || ls "$HOME/.cargo/bin/httpwg" 2>/dev/null || true)
@@ -41,16 +42,6 @@ server = Server(('127.0.0.1', 0), Answer)
 print(server.server_port, flush=True)
 server.serve_forever()
 END
-wait_for() { # wait_for WHAT COMMAND...: until it succeeds, 10 s at most
-	what=$1
-	shift
-	for _ in $(seq 100); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.1
-	done
-	echo "$what did not come up" >&2
-	exit 1
-}
 python3 "$work/node.py" >"$work/port" &
 children=$!
 wait_for 'the node' test -s "$work/port"

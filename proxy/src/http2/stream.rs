@@ -68,6 +68,8 @@ pub async fn serve(
     };
     stream.inbound.hold_head(shown);
     let connection = stream.connection.clone();
+    // A stream given up drops what is pending towards its node. That may lose bytes, but it drops the
+    // node's connection with it, so nobody reads there again.
     let given_up = {
         let mut answer = pin!(stream.answer(judged, &mut record));
         poll_fn(|cx| match answer.as_mut().poll(cx) {
