@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use route_table::{Dotsplit, RouteKey, Speech, TableReader};
+use route_table::{Dotsplit, RouteKey, TableReader};
 use router_core::{
     access_log::LogSink,
     clients::{ClientConnections, ClientRates},
@@ -153,16 +153,6 @@ pub enum Relay {
     Tls,
     /// Whatever comes, to the key with this number in [`Shared::tcp_keys`].
     Tcp(u16),
-}
-
-impl Relay {
-    /// What nodes are given.
-    pub const fn speech(self) -> Speech {
-        match self {
-            Self::Tls => Speech::Tls,
-            Self::Tcp(_) => Speech::Tcp,
-        }
-    }
 }
 
 /// What a listening socket is for.

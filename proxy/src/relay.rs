@@ -5,39 +5,37 @@
 //! another one may be tried, afterwards never. Nodes are those that speak so ([`Speech`]): requests
 //! never reach them, and these bytes never reach a node of requests.
 
-mod choice;
+pub mod choice;
 mod conclude;
 mod hello;
+mod line;
+mod names;
 mod waiting;
 
-use std::{io, rc::Rc, sync::Arc, time::Instant};
+use std::{io, rc::Rc};
 
-use route_table::{Node, Opening, RouteKey, Speech, Tried};
+use route_table::Node;
 use router_core::{
     buffer::{self, Use},
     deadline::Half,
     io::{Accepted, ReadHalf, WriteHalf},
-    metrics::{Counter, Latency},
+    metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
     tunnel::{self, Side, TunnelBytes, TunnelEnd, TunnelLimits},
-    upstream::{self, Checkout, Upstream, checkout, retry::ATTEMPTS_MAX},
+    upstream,
 };
 use tls_wire::Alert;
 
 use crate::{
     context::{ConnFacts, Context, Relay},
-    http::{
-        gate::Admitted,
-        record::{Record, micros},
-    },
-    introduction,
     policy::Policy,
 };
-use choice::choose;
+use choice::Unserved;
 use hello::HelloFailure;
+pub use line::{Errand, Line, Reached};
 
 /// How long a client may take to see why it was refused.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+pub const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Serves a connection to its end. `received` are bytes of it that were read already.
 pub async fn serve(
@@ -48,9 +46,7 @@ pub async fn serve(
     relay: Relay,
 ) {
     let Accepted { read, write, .. } = accepted;
-    let record = Record::begin(Instant::now(), 0);
-    let tried = Tried::default();
-    let mut line = Line { ctx: &ctx, conn, read, write, relay, key: None, record, tried };
+    let mut line = Line::new(&ctx, conn, (read, write), relay);
     let outcome = match relay {
         Relay::Tls => line.pass_tls(received).await,
         Relay::Tcp(_) => line.pass_on(received).await,
@@ -63,7 +59,7 @@ pub async fn serve(
         conclude::conclude(line.ctx, &line.conn, relay, line.key.as_ref(), &line.record);
     }
     if let Some(alert) = refused {
-        line.refuse(alert).await;
+        refuse(&mut line.read, &mut line.write, alert.record().to_vec()).await;
     }
 }
 
@@ -76,19 +72,7 @@ enum Ended {
     Refused(Option<Alert>),
 }
 
-/// One connection.
-struct Line<'a> {
-    ctx: &'a Rc<Context>,
-    conn: ConnFacts,
-    read: ReadHalf,
-    write: WriteHalf,
-    relay: Relay,
-    key: Option<RouteKey>,
-    record: Record,
-    tried: Tried,
-}
-
-impl Line<'_> {
+impl Line<'_, Relay> {
     /// Reads the first message, then passes everything on.
     async fn pass_tls(&mut self, received: Vec<u8>) -> Result<(), Ended> {
         match hello::receive(self.ctx, &mut self.read, received).await {
@@ -118,83 +102,25 @@ impl Line<'_> {
     /// Connects to a node and pumps until both sides are done.
     async fn pass_on(&mut self, received: Vec<u8>) -> Result<(), Ended> {
         self.record.bytes_in = received.len() as u64;
-        // Counted among the exchanges of its key for as long as it lasts.
-        let mut admitted = Admitted::default();
-        for _ in 0..ATTEMPTS_MAX {
-            let mut chosen = match choose(self.ctx, &self.conn, self.relay, &self.tried) {
-                Ok(chosen) => chosen,
-                Err(unserved) => return Err(self.unserved(unserved)),
-            };
-            if self.tried.is_first() {
-                admitted = std::mem::take(&mut chosen.admitted);
-            }
-            self.tried.note_counted();
-            self.key = Some(chosen.key.clone());
-            let policy = self.ctx.shared.policies.get(chosen.policy);
-            let _in_flight = self.begin(&mut chosen, policy).await?;
-            let node = chosen.node;
-            if let Some(upstream) = self.connect(&node, policy).await {
-                self.tunnel(&node, policy, upstream, received).await;
-                drop(admitted);
-                return Ok(());
-            }
-            self.tried.push(node.id);
-        }
-        Err(self.close(Alert::InternalError))
+        let reached = self.reach().await.map_err(|unserved| self.refused(unserved))?;
+        self.tunnel(reached, received).await;
+        Ok(())
     }
 
-    fn unserved(&mut self, unserved: choice::Unserved) -> Ended {
-        // What the last node did says more than that there is none left.
-        if self.record.node.is_none() {
-            self.record.termination = Termination::new(FaultOf::Router, unserved.phase);
-        }
-        self.close(unserved.alert)
+    fn refused(&self, unserved: Unserved) -> Ended {
+        Ended::Refused((self.errand == Relay::Tls).then_some(unserved.alert()))
     }
 
-    fn close(&self, alert: Alert) -> Ended {
-        Ended::Refused((self.relay.speech() == Speech::Tls).then_some(alert))
-    }
-
-    /// A connection to `node`, `None` if it has none and another may be tried.
-    async fn connect(&mut self, node: &Arc<Node>, policy: &Policy) -> Option<Upstream> {
-        let (ctx, began) = (self.ctx, Instant::now());
-        let (limit, eject) = (policy.timeouts.connect, policy.resilience.eject);
-        let how = match introduction::opening(policy, node) {
-            Opening::ProxyV2 => Checkout::Introduced(introduction::of(&self.conn)),
-            Opening::Plain => Checkout::Fresh,
-        };
-        let outcome = checkout(node, how, &ctx.pool, &ctx.shard, limit, eject).await;
-        ctx.shard.add(Counter::UpstreamRetries, u64::from(!self.tried.is_empty()));
-        self.record.node = Some(node.clone());
-        let side = match outcome {
-            Ok(upstream) => {
-                self.record.connect_us = micros(began);
-                ctx.shard.observe_us(Latency::UpstreamConnect, self.record.connect_us);
-                return Some(upstream);
-            }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => FaultOf::UpstreamDeadline,
-            Err(_refused) => FaultOf::Upstream,
-        };
-        ctx.shard.add(Counter::UpstreamFailures, 1);
-        self.record.termination = Termination::new(side, Phase::Connect);
-        None
-    }
-
-    async fn tunnel(
-        &mut self,
-        node: &Node,
-        policy: &Policy,
-        mut upstream: Upstream,
-        received: Vec<u8>,
-    ) {
-        self.ctx.shard.count(match self.relay.speech() {
-            Speech::Tls => Counter::RelayedTls,
-            _ => Counter::RelayedTcp,
+    async fn tunnel(&mut self, mut reached: Reached<'_>, received: Vec<u8>) {
+        self.ctx.shard.count(match self.errand {
+            Relay::Tls => Counter::RelayedTls,
+            Relay::Tcp(_) => Counter::RelayedTcp,
         });
+        let Reached { node, policy, upstream, .. } = &mut reached;
         let timeouts = &policy.timeouts;
         let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
         let moved = TunnelBytes::default();
-        let end = match self.send_first(&mut upstream, policy, received).await {
+        let end = match send_first(&mut upstream.write, policy, received).await {
             Err(_) => TunnelEnd::Second,
             Ok(()) => {
                 let client = Side { source: &mut self.read, sink: &mut self.write };
@@ -210,27 +136,10 @@ impl Line<'_> {
         self.judge_node(node, policy, end, answered);
     }
 
-    /// Sends what was read while the node was sought.
-    async fn send_first(
-        &self,
-        upstream: &mut Upstream,
-        policy: &Policy,
-        received: Vec<u8>,
-    ) -> io::Result<()> {
-        if received.is_empty() {
-            return Ok(());
-        }
-        upstream.write.watch().arm(Half::Write, policy.timeouts.write_stall);
-        let (result, received) = upstream.write.write_all(received, 0).await;
-        upstream.write.watch().disarm(Half::Write);
-        buffer::give(Use::Head, received);
-        result
-    }
-
     /// A node that was asked in TLS and broke off without a byte has failed. One of raw TCP owes
     /// nobody an answer: that it could be connected to is all there is to know.
     fn judge_node(&self, node: &Node, policy: &Policy, end: TunnelEnd, answered: u64) {
-        let was_asked = self.relay.speech() == Speech::Tls;
+        let was_asked = self.errand == Relay::Tls;
         if was_asked && answered == 0 && end == TunnelEnd::Second {
             self.ctx.shard.add(Counter::UpstreamFailures, 1);
             upstream::note_failure(node, policy.resilience.eject, &self.ctx.shard);
@@ -238,21 +147,48 @@ impl Line<'_> {
             node.load.note_success();
         }
     }
+}
 
-    /// Says why, and lets the client see it: closing over unread bytes would take it back.
-    async fn refuse(&mut self, alert: Alert) {
-        self.write.watch().arm(Half::Write, LINGER);
-        let (result, _) = self.write.write_all(alert.record().to_vec(), 0).await;
-        if result.is_err() || self.write.shutdown().await.is_err() {
-            return;
-        }
-        self.read.watch().arm(Half::Read, LINGER);
-        for _ in 0..LINGER_READS_MAX {
-            let (result, unread) = self.read.read(buffer::take(Use::Reply), usize::MAX).await;
-            buffer::give(Use::Reply, unread);
-            if !matches!(result, Ok(received) if received > 0) {
-                break;
-            }
+/// Sends what was read while the node was sought.
+///
+/// # Errors
+/// Of the send: the node is gone or too slow.
+pub async fn send_first(
+    write: &mut WriteHalf,
+    policy: &Policy,
+    received: Vec<u8>,
+) -> io::Result<()> {
+    if received.is_empty() {
+        return Ok(());
+    }
+    write.watch().arm(Half::Write, policy.timeouts.write_stall);
+    let (result, received) = write.write_all(received, 0).await;
+    write.watch().disarm(Half::Write);
+    buffer::give(Use::Head, received);
+    result
+}
+
+/// Says why, and lets the client see it: closing over unread bytes would take it back.
+pub async fn refuse(read: &mut ReadHalf, write: &mut WriteHalf, told: Vec<u8>) {
+    write.watch().arm(Half::Write, LINGER);
+    let (result, _) = write.write_all(told, 0).await;
+    if result.is_ok() {
+        linger(read, write).await;
+    }
+}
+
+/// Ends a connection so that the client sees all that it was sent, though it may still be sending.
+pub async fn linger(read: &mut ReadHalf, write: &mut WriteHalf) {
+    write.watch().arm(Half::Write, LINGER);
+    if write.shutdown().await.is_err() {
+        return;
+    }
+    read.watch().arm(Half::Read, LINGER);
+    for _ in 0..LINGER_READS_MAX {
+        let (result, unread) = read.read(buffer::take(Use::Reply), usize::MAX).await;
+        buffer::give(Use::Reply, unread);
+        if !matches!(result, Ok(received) if received > 0) {
+            break;
         }
     }
 }

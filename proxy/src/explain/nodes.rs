@@ -90,7 +90,7 @@ pub(super) fn foreign(nodes: &[Arc<Node>], sources: &Sources<'_>) -> Vec<NodeSta
 }
 
 fn takes_requests(node: &Node) -> bool {
-    node.facts.proto.speech() == Speech::Requests
+    Speech::Requests.suits(node.facts.proto)
 }
 
 /// The nodes no request is offered to, because nothing connects to them. A name stands for an address.

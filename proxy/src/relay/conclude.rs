@@ -1,6 +1,6 @@
 //! What is said of a connection that was passed on and ended: counters, and its line in the access log.
 
-use route_table::{RouteKey, Speech};
+use route_table::RouteKey;
 use router_core::{access_log::AccessRecord, metrics::Counter};
 
 use crate::{
@@ -32,7 +32,7 @@ pub fn conclude(
         method: "",
         target: b"",
         host: conn.sni.as_deref().unwrap_or(""),
-        version: if relay.speech() == Speech::Tls { "TLS" } else { "TCP" },
+        version: if relay == Relay::Tls { "TLS" } else { "TCP" },
         status: 0,
         bytes_out: record.bytes_out,
         bytes_in: record.bytes_in,

@@ -41,6 +41,18 @@ pub enum Speech {
     Tls,
     /// Bytes as the client sent them.
     Tcp,
+    /// A uwsgi packet as the client sent it, and what follows it.
+    Packets,
+}
+
+impl Speech {
+    /// Whether a node of `proto` understands it.
+    pub fn suits(self, proto: Proto) -> bool {
+        match self {
+            Self::Packets => proto == Proto::Uwsgi,
+            _ => proto.speech() == self,
+        }
+    }
 }
 
 impl Proto {
@@ -55,7 +67,7 @@ impl Proto {
         }
     }
 
-    /// The only thing a node of this protocol understands.
+    /// What a node of this protocol is given by listeners that are not of its own protocol.
     pub fn speech(self) -> Speech {
         match self {
             Self::Uwsgi | Self::Http | Self::H2c => Speech::Requests,

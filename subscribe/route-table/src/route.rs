@@ -145,11 +145,10 @@ impl Route {
         if tried.is_empty()
             && let [only] = &*self.nodes
         {
-            return (only.facts.proto.speech() == rules.speech).then(|| Arc::clone(only));
+            return rules.speech.suits(only.facts.proto).then(|| Arc::clone(only));
         }
-        let untried = |node: &&Arc<Node>| {
-            node.facts.proto.speech() == rules.speech && !tried.contains(node.id)
-        };
+        let untried =
+            |node: &&Arc<Node>| rules.speech.suits(node.facts.proto) && !tried.contains(node.id);
         let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_out(rules.now_ms);
         if let Some(wanted) = rules.wanted
             && let Some(node) = self.nodes.iter().find(|node| node.id == wanted && eligible(node))

@@ -181,5 +181,8 @@ fn a_node_is_never_given_what_it_does_not_understand() {
         let alone = plain.with_nodes(vec![nodes[2].clone()]);
         assert_eq!(picked(&alone, PickRules { speech, ..PickRules::default() }), None);
     }
+    let packets = PickRules { speech: Speech::Packets, ..PickRules::default() };
+    assert_eq!(picked(&mixed, packets), Some(0), "the only one of uwsgi");
+    assert_eq!(picked(&plain.with_nodes(vec![nodes[2].clone()]), packets), None);
     assert_eq!(picked(&plain.with_nodes(vec![nodes[1].clone()]), PickRules::default()), None);
 }
