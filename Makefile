@@ -14,7 +14,7 @@ help:
 	@echo 'make httpwg          HTTP/2 cases of RFC 9113'
 	@echo 'make bench           criterion benchmarks'
 	@echo 'make loadtest-smoke  a short comparison, to see that the load test works'
-	@echo 'make loadtest        the comparison with nginx, HAProxy and uWSGI'
+	@echo 'make loadtest        every target against nginx, HAProxy and uWSGI; PEERS=all adds sozu and pingora'
 	@echo 'make deny            licences and advisories of the dependencies'
 
 test: deps
@@ -43,17 +43,22 @@ bench:
 	cargo bench --locked -p benches
 
 loadtest-smoke: deps
-	cargo build --locked --release --bin suzerain
-	cargo run --locked --release -p loadtests -- compare \
-		--scenario keepalive,tls-keepalive,tls-handshake,tls-resume,websocket-10k-idle \
-		--peers nginx,haproxy,uwsgi --smoke --json target/loadtest-smoke.json
+	cargo build --locked --release --bin suzerain --bin loadtests
+	target/release/loadtests compare \
+		--scenario keepalive,big-upload,tls-keepalive,tls-handshake,tls-resume,websocket-10k-idle \
+		--peers nginx,haproxy,uwsgi,floor --smoke --json target/loadtest-smoke.json
 
+# Everything against every target, in one run of about a quarter of an hour after the build; the report is
+# loadtests/report/report.md. LOADTEST_ARGS goes to `loadtests proof`, e.g. '--only keepalive,big'.
+PEERS ?= nginx,haproxy,uwsgi
+LOADTEST_ARGS ?=
 loadtest: deps
-	cargo build --locked --release --bin suzerain
-	cargo run --locked --release -p loadtests -- compare \
-		--scenario keepalive,new-connection,uwsgi-upstream,big,tls-keepalive,tls-handshake \
-		--scenario tls-handshake-rsa,tls-resume,h2,h2-single,websocket-10k-idle \
-		--peers nginx,haproxy,uwsgi --json target/loadtest.json
+	PEERS=$(PEERS) ./packaging/install-load-peers.sh
+	cargo build --locked --release --bin suzerain --bin loadtests
+	target/release/loadtests proof --peers \
+		$(if $(filter all,$(PEERS)),nginx$(comma)haproxy$(comma)uwsgi$(comma)sozu$(comma)pingora,$(PEERS)) \
+		$(LOADTEST_ARGS)
+comma := ,
 
 # Inputs that reach new code are kept in target/fuzz-corpus; fuzz/corpus is only read.
 SECONDS ?= 60

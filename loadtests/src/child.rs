@@ -33,13 +33,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `program` bound to CPU `core`, its output in `log`. Its standard input is a pipe that
+    /// Starts `program` bound to the CPUs `cores`, its output in `log`. Its standard input is a pipe that
     /// closes when we end, however we end.
     pub fn start(
         name: &str,
         program: &Path,
         arguments: &[OsString],
-        core: usize,
+        cores: &[usize],
         log: PathBuf,
     ) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
@@ -47,7 +47,7 @@ impl Running {
         let mut command = outlived_by_us(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(output).stderr(errors);
         // Affinity is inherited, so the child and all it forks start on their core.
-        let child = on_core(core, || command.spawn())?
+        let child = on_cores(cores, || command.spawn())?
             .with_context(|| format!("starting {}", program.display()))?;
         Ok(Self { child, name: name.to_owned(), log, known: Vec::new() })
     }
@@ -57,9 +57,10 @@ impl Running {
         Ok(self.family()?.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Binds every thread of the family to `core` again, should the program have chosen another.
-    pub fn confine(&mut self, core: usize) -> Result<()> {
-        let set = one_cpu(core)?;
+    /// Binds every thread of the family to `cores` again, should the program have chosen others. Where there
+    /// are more than one, a choice within them stays.
+    pub fn confine(&mut self, cores: &[usize]) -> Result<()> {
+        let set = cpu_set(cores)?;
         self.known = self.family()?;
         for (id, _) in &self.known {
             let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else { continue };
@@ -68,8 +69,15 @@ impl Running {
                 let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) else {
                     continue;
                 };
-                // A thread may have ended meanwhile.
-                let _ = sched_setaffinity(Pid::from_raw(thread), &set);
+                let thread = Pid::from_raw(thread);
+                let chosen = sched_getaffinity(thread).unwrap_or_default();
+                let strays = (0..CpuSet::count()).any(|cpu| {
+                    chosen.is_set(cpu).unwrap_or(false) && !set.is_set(cpu).unwrap_or(false)
+                });
+                if strays {
+                    // A thread may have ended meanwhile.
+                    let _ = sched_setaffinity(thread, &set);
+                }
             }
         }
         Ok(())
@@ -150,22 +158,24 @@ pub fn allowed_cpus() -> Result<Vec<usize>> {
 
 /// Binds the calling thread to one CPU.
 pub fn pin_this_thread(core: usize) -> Result<()> {
-    sched_setaffinity(Pid::from_raw(0), &one_cpu(core)?)
+    sched_setaffinity(Pid::from_raw(0), &cpu_set(&[core])?)
         .with_context(|| format!("binding a thread to CPU {core}"))
 }
 
-/// Runs `work` with the calling thread on `core`, and puts the thread back where it was.
-fn on_core<T>(core: usize, work: impl FnOnce() -> T) -> Result<T> {
+/// Runs `work` with the calling thread on `cores`, and puts the thread back where it was.
+fn on_cores<T>(cores: &[usize], work: impl FnOnce() -> T) -> Result<T> {
     let before = sched_getaffinity(Pid::from_raw(0)).context("reading the CPU affinity")?;
-    pin_this_thread(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cpu_set(cores)?).context("binding a thread")?;
     let result = work();
     sched_setaffinity(Pid::from_raw(0), &before).context("restoring the CPU affinity")?;
     Ok(result)
 }
 
-fn one_cpu(core: usize) -> Result<CpuSet> {
+fn cpu_set(cores: &[usize]) -> Result<CpuSet> {
     let mut set = CpuSet::new();
-    set.set(core).with_context(|| format!("CPU {core} does not fit a CPU set"))?;
+    for core in cores {
+        set.set(*core).with_context(|| format!("CPU {core} does not fit a CPU set"))?;
+    }
     Ok(set)
 }
 

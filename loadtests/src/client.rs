@@ -11,6 +11,7 @@ pub mod connection;
 pub mod h2load;
 pub mod handshakes;
 pub mod idle;
+pub mod packets;
 pub mod response;
 pub mod tally;
 #[cfg(test)]
@@ -40,6 +41,8 @@ pub struct Plan {
     pub request: Vec<u8>,
     /// Length every response's body must have.
     pub body_bytes: u64,
+    /// Length of the bodies that count: the responses', or the requests' where those are big.
+    pub moved_bytes: u64,
     /// Connections open at once.
     pub connections: usize,
     /// What a connection is used for.
@@ -189,7 +192,7 @@ impl<'p> Generator<'p> {
         match connection.advance(self.plan, &mut self.buffer, to_the_end) {
             Ok(Step::Waiting) => {}
             Ok(Step::Complete { started }) => {
-                self.tally.record(started.elapsed(), self.plan.body_bytes);
+                self.tally.record(started.elapsed(), self.plan.moved_bytes);
                 self.go_on(index);
             }
             Ok(Step::ClosedIdle { started }) => {
@@ -202,7 +205,7 @@ impl<'p> Generator<'p> {
             }
             Ok(Step::ClosedAfterResponse { completed }) => {
                 if let Some(started) = completed {
-                    self.tally.record(started.elapsed(), self.plan.body_bytes);
+                    self.tally.record(started.elapsed(), self.plan.moved_bytes);
                 }
                 self.connections[index].close();
                 self.go_on(index);

@@ -1,22 +1,20 @@
-//! The `compare` command: which proxies, in which order, how often; then the report.
+//! The `compare` command: which proxies and scenarios, how often; then the table, and the bars.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::child;
-use crate::client::Pace;
-use crate::machine::{self, Machine};
-use crate::peers::{self, Proxy};
-use crate::report::{Comparison, Contender, Report, Round, Setup, table};
-use crate::round::{Bench, Cores, SiteLimits};
+use crate::contenders::{self, contenders, our_router};
+use crate::job::{Job, Part, QUIET_WAIT, Setting};
+use crate::machine;
+use crate::peers::Proxy;
+use crate::report::{Report, table};
 use crate::scenario::{Case, Scenario, WARMUP};
-use crate::statistics::shuffled;
-use crate::{progress, show};
+use crate::show;
 
 /// Options of `compare`.
 #[derive(Debug, clap::Args)]
@@ -58,6 +56,9 @@ pub struct CompareArgs {
     /// `keep`: the upstream runs beside the client. `sat`: beside the proxy, whose CPU it saturates.
     #[arg(long, value_enum, default_value = "keep")]
     case: Case,
+    /// Workers of each proxy; those beyond the first share CPUs with client and upstream.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
     /// Seed of the order of proxies within a round. Default: the time.
     #[arg(long)]
     seed: Option<u64>,
@@ -75,233 +76,70 @@ pub struct CompareArgs {
 
 /// Runs the comparison; an error also when a proxy failed, requests failed or a bar was missed.
 pub fn run(args: &CompareArgs) -> Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("catching signals")?;
-    }
+    let stop = stop_on_signals()?;
     if let Some(nice) = args.autogroup_nice {
         machine::set_autogroup_nice(nice)?;
     }
-    let cpus = child::allowed_cpus()?;
-    let machine = Machine::look(cpus.len(), machine::raise_descriptor_limit()?);
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seed = args.seed.unwrap_or(started.as_nanos() as u64);
-    let mut report = Report {
-        layout: 1,
-        command: std::env::args().collect(),
-        started_unix: started.as_secs(),
-        machine,
-        seed,
-        proxies: contenders(args)?,
-        comparisons: Vec::new(),
+    let ours = match &args.suzerain {
+        _ if args.without_suzerain => None,
+        Some(path) => Some(path.clone()),
+        None => Some(our_router()?),
     };
-    for contender in &report.proxies {
-        if let Some(why) = &contender.skipped {
-            progress(format_args!("{} is skipped: {why}", contender.proxy.name()));
-        }
-    }
-    if cfg!(debug_assertions) {
-        progress(format_args!("this is a debug build: the client may be the limit, use --release"));
-    }
-    let cores = cores(&cpus, args.case);
-    let reference = reference(&report);
+    let cpus = child::allowed_cpus()?;
+    let mut report = Report::begin(contenders(ours, &args.peers)?, cpus.len(), args.seed)?;
+    contenders::announce_skipped(&report.proxies);
+    let reference = contenders::reference(&report.proxies);
+    let setting = Setting {
+        machine: &report.machine,
+        cpus: &cpus,
+        contenders: &report.proxies,
+        reference,
+        seed: report.seed,
+        stop: &stop,
+    };
+    let mut comparisons = Vec::new();
     for scenario in &args.scenario {
-        let bench = bench(args, *scenario, &report.machine, cores, &stop);
-        let comparison = compare(&bench, args, &report, reference)?;
-        report.comparisons.push(comparison);
+        comparisons.push(job(args, *scenario).run(&setting));
         if stop.load(Ordering::Relaxed) {
             break;
         }
     }
+    report.comparisons = comparisons;
     show(format_args!("{}", table::render(&report, reference)));
     if let Some(path) = &args.json {
-        let text = serde_json::to_vec_pretty(&report).context("writing JSON")?;
-        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        report.write(path)?;
     }
     anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped before the end");
     verdict(args, &report)
 }
 
-/// CPUs: the first for the proxy, the second for the client; one CPU alone serves all.
-fn cores(cpus: &[usize], case: Case) -> Cores {
-    let proxy = cpus.first().copied().unwrap_or(0);
-    let client = cpus.get(1).copied().unwrap_or(proxy);
-    let upstream = if case == Case::Sat { proxy } else { client };
-    Cores { proxy, client, upstream }
+/// A flag that Ctrl-C and a polite end set.
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("catching signals")?;
+    }
+    Ok(stop)
 }
 
-fn bench<'b>(
-    args: &CompareArgs,
-    scenario: Scenario,
-    machine: &Machine,
-    cores: Cores,
-    stop: &'b AtomicBool,
-) -> Bench<'b> {
-    let idle_most = scenario.idle_connections();
-    let idle_wanted = args.idle_connections.map_or(idle_most, |count| count.min(idle_most));
-    let idle_wanted = if args.smoke { idle_wanted.min(200) } else { idle_wanted };
-    let idle_connections = machine.idle_connections(idle_wanted, scenario.clients_max());
-    if idle_connections < idle_wanted {
-        progress(format_args!("{}: {idle_connections} idle connections", scenario.name()));
-    }
-    let short = Duration::from_millis(300);
-    Bench {
-        scenario,
-        connections: args
-            .connections
-            .and_then(|count| usize::try_from(count).ok())
-            .unwrap_or(scenario.load().connections),
-        pace: args.rate.map_or(Pace::Closed, |rate| Pace::Open { rate }),
-        warmup: if args.smoke { short } else { WARMUP },
-        window: Duration::from_secs(if args.smoke { 1 } else { args.seconds }),
-        idle_connections,
-        quiet_wait: if args.smoke { Duration::ZERO } else { QUIET_WAIT },
-        cores,
-        site: SiteLimits {
-            clients_max: machine.clients_max(scenario.clients_max()),
-            descriptors_max: machine.descriptors_max,
-            backlog: machine.backlog_max.min(BACKLOG_MAX),
-            io: args.io.clone(),
-        },
-        stop,
-    }
-}
-
-/// All rounds of one scenario.
-fn compare(
-    bench: &Bench<'_>,
-    args: &CompareArgs,
-    report: &Report,
-    reference: Option<Proxy>,
-) -> Result<Comparison> {
-    let mut comparison = Comparison {
-        scenario: bench.scenario,
+fn job(args: &CompareArgs, scenario: Scenario) -> Job {
+    let seconds = Duration::from_secs(args.seconds);
+    Job {
         case: args.case,
-        cores: bench.cores,
-        connections: bench.connections,
-        body_bytes: bench.scenario.load().body_bytes,
+        workers: args.workers,
+        part: if scenario.is_memory_only() { Part::Memory } else { Part::Both },
+        warmup: if args.smoke { Duration::from_millis(300) } else { WARMUP },
+        connections: args.connections.and_then(|count| usize::try_from(count).ok()),
         rate: args.rate,
-        window_s: bench.window.as_secs_f64(),
-        idle_connections: bench.idle_connections,
-        rounds: Vec::new(),
-        summary: Vec::new(),
-        setups: Vec::new(),
-    };
-    let able = report.proxies.iter().filter_map(|contender| {
-        let program = contender.program.as_deref().filter(|_| contender.skipped.is_none())?;
-        bench.scenario.upstream(contender.proxy)?;
-        Some((contender.proxy, program))
-    });
-    let able: Vec<(Proxy, &str)> = able.collect();
-    let rounds = if args.smoke { 1 } else { args.rounds as usize };
-    'rounds: for round in 0..rounds {
-        for (proxy, program) in shuffled(&able, report.seed.wrapping_add(round as u64)) {
-            let outcome = bench.measure(proxy, Path::new(program));
-            if bench.stop.load(Ordering::Relaxed) {
-                break 'rounds;
-            }
-            note(&mut comparison, round, proxy, outcome);
-        }
+        idle_connections: if args.smoke { Some(200) } else { args.idle_connections },
+        quiet_wait: if args.smoke { Duration::ZERO } else { QUIET_WAIT },
+        io: args.io.clone(),
+        ..Job::new(
+            scenario,
+            if args.smoke { 1 } else { args.rounds as usize },
+            if args.smoke { Duration::from_secs(1) } else { seconds },
+        )
     }
-    let proxies: Vec<Proxy> = able.iter().map(|(proxy, _)| *proxy).collect();
-    comparison.summarise(&proxies, reference);
-    Ok(comparison)
-}
-
-fn note(
-    comparison: &mut Comparison,
-    round: usize,
-    proxy: Proxy,
-    outcome: Result<crate::round::Outcome>,
-) {
-    let scenario = comparison.scenario.name();
-    let (sample, failed) = match outcome {
-        Ok(outcome) => {
-            let sample = outcome.sample;
-            progress(format_args!(
-                "{scenario} round {round} {}: {:.0} req/s, {:.2} µs CPU/req, {} errors, others {:.2} CPUs",
-                proxy.name(),
-                sample.requests_per_s,
-                sample.cpu_us,
-                sample.errors,
-                sample.foreign_cpus
-            ));
-            comparison.setups.retain(|setup| setup.proxy != proxy);
-            comparison.setups.push(Setup {
-                proxy,
-                launch: outcome.launch,
-                request_as_forwarded: outcome.forwarded,
-            });
-            (Some(sample), None)
-        }
-        Err(error) => {
-            progress(format_args!("{scenario} round {round} {} failed: {error:#}", proxy.name()));
-            (None, Some(format!("{error:#}")))
-        }
-    };
-    comparison.rounds.push(Round { round, proxy, sample, failed });
-}
-
-/// The proxy others are related to: ours, or the first one measured.
-fn reference(report: &Report) -> Option<Proxy> {
-    report.proxies.iter().find(|contender| contender.skipped.is_none()).map(|first| first.proxy)
-}
-
-/// Ours and the peers, with their programs and versions.
-fn contenders(args: &CompareArgs) -> Result<Vec<Contender>> {
-    let mut found = Vec::new();
-    if !args.without_suzerain {
-        let program = match &args.suzerain {
-            Some(path) => path.clone(),
-            None => our_router()?,
-        };
-        anyhow::ensure!(program.is_file(), "{} is no program", program.display());
-        found.push(contender(Proxy::Suzerain, Some(program)));
-    }
-    for proxy in args.peers.iter().filter(|proxy| **proxy != Proxy::Suzerain) {
-        if !found.iter().any(|other: &Contender| other.proxy == *proxy) {
-            found.push(contender(*proxy, peers::find_program(proxy.name())));
-        }
-    }
-    Ok(found)
-}
-
-fn contender(proxy: Proxy, program: Option<PathBuf>) -> Contender {
-    let version = program.as_deref().and_then(|program| proxy.version(program));
-    let skipped = match (&program, &version) {
-        (None, _) => Some(format!("not installed (Debian package {})", proxy.package())),
-        (Some(program), None) => Some(format!("{} does not tell its version", program.display())),
-        _ => None,
-    };
-    let built = program.as_ref().and_then(|program| program.metadata().ok()?.modified().ok());
-    let program_unix =
-        built.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
-    let program = program.map(|program| program.display().to_string());
-    Contender { proxy, program, program_unix, version, skipped }
-}
-
-/// `suzerain` beside this program, or built there.
-pub fn our_router() -> Result<PathBuf> {
-    let this = std::env::current_exe().context("finding this program")?;
-    let directory = this.parent().context("this program has no directory")?;
-    // A debug build of the tests still measures an optimised router.
-    let release = match directory.file_name() {
-        Some(name) if name == "debug" => directory.with_file_name("release"),
-        _ => directory.to_owned(),
-    };
-    let program = release.join("suzerain");
-    if !program.is_file() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        progress(format_args!("building {}", program.display()));
-        let status = Command::new(cargo)
-            .args(["build", "--release", "--bin", "suzerain", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
-            .status()
-            .context("running cargo to build our router")?;
-        anyhow::ensure!(status.success(), "our router could not be built (or give --suzerain)");
-    }
-    anyhow::ensure!(program.is_file(), "no {} after building it", program.display());
-    Ok(program)
 }
 
 fn verdict(args: &CompareArgs, report: &Report) -> Result<()> {
@@ -310,12 +148,11 @@ fn verdict(args: &CompareArgs, report: &Report) -> Result<()> {
         let scenario = comparison.scenario.name();
         for round in &comparison.rounds {
             let name = round.proxy.name();
-            match &round.sample {
-                None => faults.push(format!("{scenario}: {name} failed in round {}", round.round)),
-                Some(sample) if sample.errors > 0 => {
-                    faults.push(format!("{scenario}: {} errors through {name}", sample.errors));
-                }
-                Some(_) => {}
+            if round.failed.is_some() {
+                faults.push(format!("{scenario}: {name} failed in round {}", round.round));
+            }
+            if let Some(sample) = round.sample.as_ref().filter(|sample| sample.errors > 0) {
+                faults.push(format!("{scenario}: {} errors through {name}", sample.errors));
             }
         }
         for (peer, bar) in &args.bar {
@@ -323,8 +160,9 @@ fn verdict(args: &CompareArgs, report: &Report) -> Result<()> {
             if proxy.is_some_and(|proxy| comparison.scenario.upstream(proxy).is_none()) {
                 continue;
             }
-            let summary = comparison.summary.iter().find(|summary| summary.proxy.name() == peer);
-            match summary.and_then(|summary| summary.reference_to_this) {
+            let summary = proxy.and_then(|proxy| comparison.summary(proxy));
+            let load = summary.and_then(|summary| summary.load.as_ref());
+            match load.and_then(|load| load.reference_to_this) {
                 Some(ratio) if ratio.median <= *bar => {}
                 Some(ratio) => faults.push(format!(
                     "{scenario}: CPU per request is {:.3} of {peer}'s, the bar is {bar}",
@@ -349,23 +187,9 @@ fn parse_bar(text: &str) -> Result<(String, f64), String> {
     }
 }
 
-/// Longest wait for a quiet machine before a measurement.
-const QUIET_WAIT: Duration = Duration::from_secs(6);
-const BACKLOG_MAX: u32 = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_cpu_serves_all_and_saturation_moves_the_upstream() {
-        let keep = cores(&[2, 5], Case::Keep);
-        assert_eq!((keep.proxy, keep.client, keep.upstream), (2, 5, 5));
-        let sat = cores(&[2, 5], Case::Sat);
-        assert_eq!((sat.proxy, sat.client, sat.upstream), (2, 5, 2));
-        let alone = cores(&[0], Case::Keep);
-        assert_eq!((alone.proxy, alone.client, alone.upstream), (0, 0, 0));
-    }
 
     #[test]
     fn a_bar_names_a_known_peer_and_a_ratio() {

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::child::{self, Running};
 use crate::client::{self, Pace, Plan, Reuse};
-use crate::compare::our_router;
+use crate::contenders::our_router;
 use crate::statistics::{Spread, paired_ratio};
 use crate::{machine, progress, show};
 
@@ -138,6 +138,7 @@ fn measure(
         target: listen,
         request: request("quiet.test"),
         body_bytes: BODY_BYTES as u64,
+        moved_bytes: BODY_BYTES as u64,
         connections: QUIET_CONNECTIONS,
         reuse: Reuse::KeepAlive,
         pace: Pace::Open { rate: args.rate.into() },
@@ -233,7 +234,7 @@ fn start_origin(directory: &Path, core: usize) -> Result<Running> {
         ["origin", "--listen", &socket, "--protocol", "http", "--body-bytes", &body_bytes]
             .map(Into::into);
     let program = std::env::current_exe().context("finding this program")?;
-    Running::start("upstream", &program, &arguments, core, directory.join("upstream.log"))
+    Running::start("upstream", &program, &arguments, &[core], directory.join("upstream.log"))
 }
 
 fn start_router(
@@ -256,7 +257,7 @@ fn start_router(
     std::fs::write(&file, text).context("writing the router's configuration")?;
     let arguments = ["run".into(), "--config".into(), file.into_os_string()];
     let log = directory.join("router.log");
-    Ok((listen, Running::start("suzerain", program, &arguments, core, log)?))
+    Ok((listen, Running::start("suzerain", program, &arguments, &[core], log)?))
 }
 
 fn wait_until_serving(router: &mut Running, listen: SocketAddr) -> Result<()> {

@@ -3,12 +3,14 @@
 //! `compare` starts every proxy as a program of its own, sends it the same load and reads what it
 //! cost from `/proc`. The hidden `origin` is the upstream all of them share. See the README beside
 //! this crate for how to read the table.
-#![forbid(unsafe_code)]
 
 mod child;
 mod client;
 mod compare;
+mod contenders;
 mod fairness;
+mod floor;
+mod job;
 mod machine;
 mod measure;
 mod origin;
@@ -16,6 +18,7 @@ mod passthrough;
 mod peers;
 mod probe;
 mod procfs;
+mod proof;
 mod report;
 mod round;
 mod scenario;
@@ -30,11 +33,16 @@ use clap::Parser;
 
 /// Load tests of the built router against its peers.
 #[derive(Debug, Parser)]
-#[command(after_help = "Example:\n  \
-    cargo run --release -p loadtests -- compare --scenario keepalive --peers nginx,haproxy,uwsgi --json FILE")]
+#[command(
+    version,
+    after_help = "Example:\n  \
+    cargo run --release -p loadtests -- compare --scenario keepalive --peers nginx,haproxy,uwsgi --json FILE"
+)]
 enum Command {
     /// Measure our router and its peers under the same load, in alternating rounds.
     Compare(Box<compare::CompareArgs>),
+    /// Measure every scenario, judge every target, write the report.
+    Proof(Box<proof::ProofArgs>),
     /// Measure what one key's flood does to another key's latency.
     Fairness(fairness::FairnessArgs),
     /// Measure what it costs to pass TLS on by server name, against HAProxy and nginx.
@@ -42,14 +50,19 @@ enum Command {
     /// The upstream of a comparison; started by it.
     #[command(hide = true)]
     Origin(origin::OriginArgs),
+    /// A blind relay, what a comparison calls the floor; started by it.
+    #[command(hide = true)]
+    Floor(floor::FloorArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Compare(args) => compare::run(&args),
+        Command::Proof(args) => proof::run(&args),
         Command::Fairness(args) => fairness::run(&args),
         Command::Passthrough(args) => passthrough::run(&args),
         Command::Origin(args) => origin::run(&args),
+        Command::Floor(args) => floor::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

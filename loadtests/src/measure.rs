@@ -11,6 +11,8 @@ use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 
 use crate::procfs::{self, ProcessStat, Resident};
 
@@ -94,6 +96,16 @@ pub fn cpu_time(members: &[i32]) -> Result<CpuTime> {
     }
     anyhow::ensure!(threads > 0, "no thread of processes {members:?} could be read");
     Ok(sum)
+}
+
+/// Nanoseconds this process has used, and those of its children that have ended.
+pub fn own_cpu_ns() -> Result<u64> {
+    let own_id = i32::try_from(std::process::id()).context("process id")?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking for the children's time")?;
+    let children = [usage.user_time(), usage.system_time()];
+    let children_ns = children.iter().map(|time| u64::try_from(time.num_nanoseconds()));
+    let children_ns = children_ns.sum::<Result<u64, _>>().context("time below zero")?;
+    Ok(cpu_time(&[own_id])?.run_ns + children_ns)
 }
 
 /// Memory of the given processes, summed.

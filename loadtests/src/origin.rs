@@ -4,8 +4,8 @@
 //! protocol has no keep-alive), over TCP or a unix socket. It runs as its own process, so that
 //! its CPU is never the proxy's, and ends when its standard input closes, so that it cannot outlive
 //! the test. A request for [`ECHO_PATH`] is answered with the request itself as text: the
-//! report shows with it what a proxy really forwards. Request bodies are not read: the load
-//! generator sends none.
+//! report shows with it what a proxy really forwards. Bodies of HTTP requests with a length are read
+//! and dropped; the load generator sends no others.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -105,6 +105,8 @@ struct Exchange {
     socket: Socket,
     /// Bytes of a request that came in pieces.
     request: Vec<u8>,
+    /// Bytes of the request's body that have not come.
+    body_left: usize,
     /// What is being sent, and how much of it has been.
     sending: Option<(Rc<[u8]>, usize)>,
     close_after: bool,
@@ -130,6 +132,7 @@ impl Origin {
             let mut exchange = Exchange {
                 socket,
                 request: Vec::new(),
+                body_left: 0,
                 sending: None,
                 close_after: false,
                 is_upgraded: false,
@@ -179,9 +182,18 @@ impl Exchange {
                 }
             }
             match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(length) if length > 0 => self.request.extend_from_slice(&buffer[..length]),
+                Ok(length) if self.body_left > 0 && length > 0 => {
+                    self.body_left = self.body_left.saturating_sub(length);
+                }
+                Ok(length) if length > 0 => {
+                    self.request.extend_from_slice(&buffer[..length]);
+                    self.body_left = self.await_body(protocol);
+                }
                 Err(Errno::EAGAIN) => return Progress::Waiting,
                 Ok(_) | Err(_) => return Progress::Over,
+            }
+            if self.body_left > 0 {
+                continue;
             }
             if self.is_upgraded {
                 self.sending = websocket::echo(&mut self.request).map(|frames| (frames.into(), 0));
@@ -191,6 +203,21 @@ impl Exchange {
                 return Progress::Over;
             }
         }
+    }
+
+    /// How much of a body must come before the answer, once the head is there; what has come of it is
+    /// dropped.
+    fn await_body(&mut self, protocol: Protocol) -> usize {
+        if protocol != Protocol::Http || self.is_upgraded {
+            return 0;
+        }
+        let Some(head) = request_length(protocol, &self.request) else { return 0 };
+        let body_bytes = content_length(&self.request[..head]);
+        let left = (head + body_bytes).saturating_sub(self.request.len());
+        if body_bytes > 0 {
+            self.request.truncate(head);
+        }
+        left
     }
 
     fn answer_request(&mut self, protocol: Protocol, answer_bytes: &Rc<[u8]>) {
@@ -231,6 +258,17 @@ fn request_length(protocol: Protocol, bytes: &[u8]) -> Option<usize> {
             (rest.len() >= length).then_some(4 + length)
         }
     }
+}
+
+/// The length of the body that a head announces.
+fn content_length(head: &[u8]) -> usize {
+    // Only uploads begin like this: others pay one comparison.
+    if !head.starts_with(b"POST ") {
+        return 0;
+    }
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let field = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    field.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The variables of a uwsgi packet, one `KEY=VALUE` per line.
@@ -287,6 +325,13 @@ const REQUEST_BYTES_MAX: usize = 128 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_announces_its_body() {
+        let upload = b"POST / HTTP/1.1\r\nContent-Length: 1048576\r\n\r\n";
+        assert_eq!(content_length(upload), 1 << 20);
+        assert_eq!(content_length(b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"), 0);
+    }
 
     #[test]
     fn a_request_is_complete_only_with_its_last_byte() {

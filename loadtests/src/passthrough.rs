@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::child::{self, Running};
-use crate::compare::our_router;
+use crate::contenders::our_router;
 use crate::measure::{self, MachineClock};
 use crate::statistics::{Spread, paired_ratio, shuffled};
 use crate::{machine, progress, show};
@@ -135,7 +135,8 @@ impl Run<'_> {
                 self.peer.arguments(listen, upstream.address, &args.io, directory.path())?;
             let log = directory.path().join("proxy.log");
             let name = self.peer.name();
-            let mut proxy = Running::start(name, &self.program, &arguments, self.proxy_core, log)?;
+            let mut proxy =
+                Running::start(name, &self.program, &arguments, &[self.proxy_core], log)?;
             let until = Instant::now() + START_WAIT;
             let way = if let Task::Bulk(way) = task { way } else { Way::Down };
             while std::net::TcpStream::connect(listen).is_err() {
@@ -143,7 +144,7 @@ impl Run<'_> {
                 anyhow::ensure!(Instant::now() < until, "not serving: {}", proxy.log_tail());
                 std::thread::sleep(Duration::from_millis(20));
             }
-            proxy.confine(self.proxy_core)?;
+            proxy.confine(&[self.proxy_core])?;
             // Buffers are taken and code is paged in before it counts.
             pass(listen, &upstream.hello, way, bytes).context("the first connection")?;
             let members = proxy.members()?;

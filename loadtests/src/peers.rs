@@ -5,8 +5,11 @@
 //! routing by Host, `X-Forwarded-For` set. The text of every configuration goes into the JSON
 //! report, so that a reader may disagree.
 
+pub mod floor;
 pub mod haproxy;
 pub mod nginx;
+pub mod pingora;
+pub mod sozu;
 pub mod suzerain;
 pub mod uwsgi;
 
@@ -30,8 +33,16 @@ pub enum Proxy {
     Nginx,
     /// HAProxy.
     Haproxy,
-    /// uWSGI's http router.
+    /// uWSGI's http router, or its fastrouter.
     Uwsgi,
+    /// sozu.
+    Sozu,
+    /// A minimal proxy on pingora.
+    Pingora,
+    /// A blind relay: the socket operations without a proxy.
+    Floor,
+    /// No proxy: the upstream in its place.
+    Direct,
 }
 
 /// Where the upstream of a run listens.
@@ -48,6 +59,12 @@ pub enum UpstreamAddress {
 pub struct Site {
     /// Address the proxy serves HTTP on, or HTTPS if there is a certificate.
     pub listen: SocketAddr,
+    /// A unix socket to serve uwsgi packets on, instead.
+    pub packets: Option<PathBuf>,
+    /// Length of the body of every answer.
+    pub body_bytes: usize,
+    /// Workers to have, a CPU each.
+    pub workers: usize,
     /// A free port for proxies with an admin listener.
     pub admin: SocketAddr,
     /// The host to route; requests for others need not be served.
@@ -95,7 +112,16 @@ pub struct ConfigFile {
 
 impl Proxy {
     /// Ours first, then the peers.
-    pub const ALL: [Proxy; 4] = [Proxy::Suzerain, Proxy::Nginx, Proxy::Haproxy, Proxy::Uwsgi];
+    pub const ALL: [Proxy; 8] = [
+        Proxy::Suzerain,
+        Proxy::Nginx,
+        Proxy::Haproxy,
+        Proxy::Uwsgi,
+        Proxy::Sozu,
+        Proxy::Pingora,
+        Proxy::Floor,
+        Proxy::Direct,
+    ];
 
     /// Name on the command line and in tables.
     pub fn name(self) -> &'static str {
@@ -104,6 +130,18 @@ impl Proxy {
             Proxy::Nginx => "nginx",
             Proxy::Haproxy => "haproxy",
             Proxy::Uwsgi => "uwsgi",
+            Proxy::Sozu => "sozu",
+            Proxy::Pingora => "pingora",
+            Proxy::Floor => "floor",
+            Proxy::Direct => "direct",
+        }
+    }
+
+    /// Name of its program's file.
+    pub fn program(self) -> &'static str {
+        match self {
+            Proxy::Pingora => "minimal-pingora",
+            _ => self.name(),
         }
     }
 
@@ -115,16 +153,22 @@ impl Proxy {
             Proxy::Haproxy => haproxy::launch(site),
             // Scenarios with TLS leave it out.
             Proxy::Uwsgi => uwsgi::launch(site),
+            Proxy::Sozu => sozu::launch(site),
+            Proxy::Pingora => pingora::launch(site),
+            Proxy::Floor => floor::launch(site),
+            Proxy::Direct => floor::upstream_alone(site),
         }
     }
 
-    /// Debian package to name when the program is missing.
+    /// What to name when the program is missing.
     pub fn package(self) -> &'static str {
         match self {
-            Proxy::Suzerain => "suzerain",
-            Proxy::Nginx => "nginx-light",
-            Proxy::Haproxy => "haproxy",
-            Proxy::Uwsgi => "uwsgi-core",
+            Proxy::Suzerain => "cargo build --release --bin suzerain",
+            Proxy::Nginx => "Debian package nginx-light",
+            Proxy::Haproxy => "Debian package haproxy",
+            Proxy::Uwsgi => "Debian package uwsgi-core",
+            Proxy::Sozu | Proxy::Pingora => "make loadtest PEERS=all builds it",
+            Proxy::Floor | Proxy::Direct => "it is part of the load tests",
         }
     }
 
@@ -133,7 +177,8 @@ impl Proxy {
         let argument = match self {
             Proxy::Suzerain => "version",
             Proxy::Nginx | Proxy::Haproxy => "-v",
-            Proxy::Uwsgi => "--version",
+            Proxy::Uwsgi | Proxy::Sozu | Proxy::Pingora => "--version",
+            Proxy::Floor | Proxy::Direct => "--version",
         };
         let output = Command::new(program).arg(argument).output().ok()?;
         let text = [output.stdout, output.stderr].concat();
@@ -152,6 +197,17 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+impl UpstreamAddress {
+    /// The TCP address, for proxies that are only measured with one.
+    fn tcp(&self) -> SocketAddr {
+        match self {
+            UpstreamAddress::Tcp(address) => *address,
+            // `Scenario::upstream` gives them no other; port 0 refuses visibly.
+            UpstreamAddress::Unix(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+}
+
 fn as_text<S: serde::Serializer>(arguments: &[OsString], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(arguments.iter().map(|argument| argument.to_string_lossy()))
 }
@@ -160,6 +216,9 @@ fn as_text<S: serde::Serializer>(arguments: &[OsString], serializer: S) -> Resul
 pub fn site(protocol: Protocol, upstream: UpstreamAddress) -> Site {
     Site {
         listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        packets: None,
+        body_bytes: 1024,
+        workers: 1,
         admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
         host: crate::scenario::HOST,
         protocol,

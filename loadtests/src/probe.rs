@@ -12,10 +12,9 @@ use anyhow::{Context, Result};
 
 use crate::child::Running;
 use crate::client::Reuse;
-use crate::client::response;
-use crate::client::websocket;
 use crate::client::wire::{Dial, Wire};
-use crate::origin;
+use crate::client::{packets, response, websocket};
+use crate::origin::{self, ECHO_PATH};
 use crate::scenario::{Alpn, HOST, Scenario, Tickets, Work, echo_request};
 use crate::tls;
 
@@ -45,6 +44,10 @@ pub fn until_serving(
 
 /// The request as the upstream received it through the proxy.
 pub fn request_as_forwarded(dial: &Dial) -> Result<String> {
+    if let Some(router) = &dial.packets {
+        let body = packets::exchange(router, &packets::packet(ECHO_PATH))?;
+        return Ok(String::from_utf8_lossy(&body).into_owned());
+    }
     let mut stream = dial.connect()?;
     let body = exchange(&mut stream, &echo_request())?.body;
     Ok(String::from_utf8_lossy(&body).into_owned())
@@ -71,6 +74,11 @@ fn speaks(dial: &Dial, scenario: Scenario) -> Result<()> {
 
 fn serves(dial: &Dial, scenario: Scenario) -> Result<()> {
     let expected = origin::body(scenario.load().body_bytes);
+    if let Some(router) = &dial.packets {
+        let body = packets::exchange(router, &scenario.request())?;
+        anyhow::ensure!(body == expected, "the body is not the upstream's");
+        return Ok(());
+    }
     let mut stream = dial.connect()?;
     let exchanges = if scenario.reuse() == Reuse::KeepAlive { 2 } else { 1 };
     for number in 1..=exchanges {

@@ -3,17 +3,23 @@
 //! Every round is kept raw beside the medians, with the configuration of every proxy and the
 //! machine, so that a claim can be checked and repeated.
 
+pub mod summary;
 pub mod table;
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::client::tally::{Failure, Tally};
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::measure::CpuUse;
 use crate::peers::{Launch, Proxy};
+use crate::proof::finding::Finding;
 use crate::round::Cores;
 use crate::scenario::{Case, Scenario};
-use crate::statistics::{Spread, paired_ratio};
+use summary::Summary;
 
 /// A whole run of `compare`.
 #[derive(Debug, Serialize)]
@@ -30,8 +36,39 @@ pub struct Report {
     pub seed: u64,
     /// Every proxy asked for.
     pub proxies: Vec<Contender>,
-    /// One entry per scenario.
+    /// One entry per job.
     pub comparisons: Vec<Comparison>,
+    /// What came of each target, where there were any.
+    pub findings: Vec<Finding>,
+    /// Length of the run in seconds.
+    pub took_s: f64,
+}
+
+impl Report {
+    /// An empty one, begun now on this machine, whose limits are raised for it.
+    pub fn begin(proxies: Vec<Contender>, cpus: usize, seed: Option<u64>) -> Result<Self> {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if cfg!(debug_assertions) {
+            crate::progress("this is a debug build: the client may be the limit, use --release");
+        }
+        Ok(Self {
+            layout: LAYOUT,
+            command: std::env::args().collect(),
+            started_unix: started.as_secs(),
+            machine: Machine::look(cpus, machine::raise_descriptor_limit()?),
+            seed: seed.unwrap_or(started.as_nanos() as u64),
+            proxies,
+            comparisons: Vec::new(),
+            findings: Vec::new(),
+            took_s: 0.0,
+        })
+    }
+
+    /// As JSON into a file.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self).context("writing JSON")?;
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    }
 }
 
 /// A proxy that takes part, or why it does not.
@@ -52,15 +89,19 @@ pub struct Contender {
 /// One scenario over all proxies and rounds.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
+    /// What the job was called.
+    pub title: String,
     /// The workload.
     pub scenario: Scenario,
     /// Placement.
     pub case: Case,
+    /// Workers of each proxy.
+    pub workers: usize,
     /// CPUs.
     pub cores: Cores,
     /// Client connections.
     pub connections: usize,
-    /// Body length.
+    /// Bytes of the body that is moved, down or up.
     pub body_bytes: usize,
     /// Open-loop rate in requests per second; closed loop without.
     pub rate: Option<f64>,
@@ -94,8 +135,10 @@ pub struct Round {
     pub round: usize,
     /// Which.
     pub proxy: Proxy,
-    /// The numbers.
+    /// What requests cost, where that was measured.
     pub sample: Option<Sample>,
+    /// What idle connections weigh, where that was measured.
+    pub memory: Option<Memory>,
     /// Why there are none.
     pub failed: Option<String>,
 }
@@ -133,8 +176,25 @@ pub struct Sample {
     pub reconnects: u64,
     /// CPUs other programs used meanwhile: above 0.2 the round is doubtful.
     pub foreign_cpus: f64,
-    /// Memory, where it was weighed.
-    pub memory: Option<Memory>,
+    /// CPU of the client per request in µs.
+    pub client_us: f64,
+    /// CPUs the client used.
+    pub client_cpus: f64,
+    /// CPUs the upstream used; it shares one with the client, or with the proxy in `sat`.
+    pub upstream_cpus: f64,
+}
+
+/// CPU used by all that take part, within one window.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// The proxy's.
+    pub proxy: CpuUse,
+    /// The client's, in nanoseconds.
+    pub client_ns: f64,
+    /// The upstream's, in nanoseconds.
+    pub upstream_ns: f64,
+    /// CPUs of programs that are none of ours.
+    pub foreign_cpus: f64,
 }
 
 /// Resident memory of a proxy with all its processes, in KB.
@@ -152,6 +212,17 @@ pub struct Memory {
     pub rss_kb_idle: u64,
     /// PSS with the idle connections.
     pub pss_kb_idle: u64,
+    /// PSS on the way there.
+    pub steps: Vec<MemoryStep>,
+}
+
+/// Memory with so many idle connections.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MemoryStep {
+    /// Idle connections.
+    pub connections: usize,
+    /// PSS of all processes in KB.
+    pub pss_kb: u64,
 }
 
 impl Memory {
@@ -163,8 +234,9 @@ impl Memory {
 }
 
 impl Sample {
-    /// From what the client counted and the proxy used in the same window.
-    pub fn new(tally: &Tally, cpu: CpuUse, foreign_cpus: f64) -> Self {
+    /// From what the client counted and all used in the same window.
+    pub fn new(tally: &Tally, costs: &Costs) -> Self {
+        let cpu = costs.proxy;
         let window_s = tally.window.as_secs_f64();
         let requests = tally.requests as f64;
         let cpu_us = cpu.run_ns / 1e3 / requests;
@@ -183,98 +255,13 @@ impl Sample {
             errors: tally.errors(),
             failures: tally.failures(),
             reconnects: tally.reconnects,
-            foreign_cpus,
-            memory: None,
+            foreign_cpus: costs.foreign_cpus,
+            client_us: costs.client_ns / 1e3 / requests,
+            client_cpus: costs.client_ns / 1e9 / window_s,
+            upstream_cpus: costs.upstream_ns / 1e9 / window_s,
         }
     }
 }
 
-/// Medians of one proxy in one scenario.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    /// Which.
-    pub proxy: Proxy,
-    /// Rounds that gave numbers.
-    pub rounds: usize,
-    /// See [`Sample`].
-    pub requests_per_s: Spread,
-    /// See [`Sample`].
-    pub cpu_us: Spread,
-    /// See [`Sample`].
-    pub user_us: Spread,
-    /// See [`Sample`].
-    pub system_us: Spread,
-    /// See [`Sample`].
-    pub p50_us: Spread,
-    /// See [`Sample`].
-    pub p99_us: Spread,
-    /// See [`Sample`].
-    pub gbit_per_s: Spread,
-    /// See [`Sample`].
-    pub cpu_ms_per_gb: Spread,
-    /// See [`Memory`].
-    pub rss_kb_empty: Option<Spread>,
-    /// See [`Memory`].
-    pub rss_kb_idle: Option<Spread>,
-    /// See [`Memory::kb_per_connection`].
-    pub kb_per_connection: Option<Spread>,
-    /// Idle connections that were lost, all rounds together.
-    pub idle_lost: usize,
-    /// Errors of all rounds together.
-    pub errors: u64,
-    /// Most CPUs others used in a round.
-    pub foreign_cpus_max: f64,
-    /// CPU per request as a multiple of the reference's (medians).
-    pub cpu_to_reference: Option<f64>,
-    /// The reference's CPU per request as a part of this one's, round by round.
-    pub reference_to_this: Option<Spread>,
-}
-
-impl Comparison {
-    /// Fills [`Comparison::summary`] from the rounds, in the order of `proxies`, relative to `reference`.
-    pub fn summarise(&mut self, proxies: &[Proxy], reference: Option<Proxy>) {
-        let summary =
-            proxies.iter().filter_map(|proxy| self.summary_of(*proxy, reference)).collect();
-        self.summary = summary;
-    }
-
-    fn samples(&self, proxy: Proxy) -> Vec<(usize, &Sample)> {
-        let of_proxy = self.rounds.iter().filter(|round| round.proxy == proxy);
-        of_proxy.filter_map(|round| round.sample.as_ref().map(|s| (round.round, s))).collect()
-    }
-
-    fn cpu_by_round(&self, proxy: Proxy) -> Vec<(usize, f64)> {
-        self.samples(proxy).into_iter().map(|(round, sample)| (round, sample.cpu_us)).collect()
-    }
-
-    fn summary_of(&self, proxy: Proxy, reference: Option<Proxy>) -> Option<Summary> {
-        let samples = self.samples(proxy);
-        let over = |pick: fn(&Sample) -> f64| Spread::of(samples.iter().map(|(_, s)| pick(s)));
-        let weighed: Vec<&Memory> =
-            samples.iter().filter_map(|(_, sample)| sample.memory.as_ref()).collect();
-        let memory = |pick: fn(&Memory) -> f64| Spread::of(weighed.iter().map(|m| pick(m)));
-        let cpu_us = over(|sample| sample.cpu_us)?;
-        let base = reference.map(|reference| self.cpu_by_round(reference)).unwrap_or_default();
-        let base_median = Spread::of(base.iter().map(|(_, cpu)| *cpu)).map(|spread| spread.median);
-        Some(Summary {
-            proxy,
-            rounds: samples.len(),
-            requests_per_s: over(|sample| sample.requests_per_s)?,
-            cpu_us,
-            user_us: over(|sample| sample.user_us)?,
-            system_us: over(|sample| sample.system_us)?,
-            p50_us: over(|sample| sample.p50_us)?,
-            p99_us: over(|sample| sample.p99_us)?,
-            gbit_per_s: over(|sample| sample.gbit_per_s)?,
-            cpu_ms_per_gb: over(|sample| sample.cpu_ms_per_gb)?,
-            rss_kb_empty: memory(|memory| memory.rss_kb_empty as f64),
-            rss_kb_idle: memory(|memory| memory.rss_kb_idle as f64),
-            kb_per_connection: memory(Memory::kb_per_connection),
-            idle_lost: weighed.iter().map(|m| m.connections.saturating_sub(m.still_open)).sum(),
-            errors: samples.iter().map(|(_, sample)| sample.errors).sum(),
-            foreign_cpus_max: samples.iter().map(|(_, s)| s.foreign_cpus).fold(0.0, f64::max),
-            cpu_to_reference: base_median.map(|base| cpu_us.median / base),
-            reference_to_this: paired_ratio(&base, &self.cpu_by_round(proxy)),
-        })
-    }
-}
+/// Version of the JSON: 2 gave memory its own place, and the client and the upstream their costs.
+const LAYOUT: u32 = 2;

@@ -10,15 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::child::{self, Running};
-use crate::client::idle::IdleConnections;
+use crate::client::idle::{IdleConnections, IdleKind};
 use crate::client::tally::Tally;
 use crate::client::wire::Dial;
 use crate::client::{self, Mark, Pace, Plan};
+use crate::job::Part;
 use crate::machine;
 use crate::measure::{self, CpuTime, MachineClock};
 use crate::peers::{Launch, Proxy, Site, UpstreamAddress};
 use crate::probe;
-use crate::report::{Memory, Sample};
+use crate::report::{Costs, Memory, MemoryStep, Sample};
 use crate::scenario::{Scenario, Tickets, Transport, Upstream, Work};
 use crate::tls::{self, CertFiles};
 
@@ -27,6 +28,8 @@ use crate::tls::{self, CertFiles};
 pub struct Bench<'b> {
     /// The workload.
     pub scenario: Scenario,
+    /// What is measured.
+    pub part: Part,
     /// Client connections.
     pub connections: usize,
     /// Who sets the pace.
@@ -48,10 +51,10 @@ pub struct Bench<'b> {
 }
 
 /// CPUs the processes are bound to.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Cores {
     /// The proxy's.
-    pub proxy: usize,
+    pub proxy: Vec<usize>,
     /// The load generator's.
     pub client: usize,
     /// The upstream's.
@@ -61,6 +64,8 @@ pub struct Cores {
 /// The parts of a [`Site`] that stay the same.
 #[derive(Clone, Debug)]
 pub struct SiteLimits {
+    /// Workers of the proxy.
+    pub workers: usize,
     /// Client connections that must fit.
     pub clients_max: usize,
     /// Descriptors a process may open.
@@ -74,18 +79,20 @@ pub struct SiteLimits {
 /// A proxy and its upstream, up and verified.
 struct Stage {
     proxy: Running,
-    // Dropped after the proxy, and kept only to be dropped.
-    _upstream: Running,
+    // Dropped after the proxy.
+    upstream: Running,
     site: Site,
     launch: Launch,
     _directory: tempfile::TempDir,
 }
 
-/// A sample, and how it came about.
+/// What one measurement gave, and how it came about.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The numbers.
-    pub sample: Sample,
+    /// What requests cost.
+    pub sample: Option<Sample>,
+    /// What idle connections weigh.
+    pub memory: Option<Memory>,
     /// How the proxy was started.
     pub launch: Launch,
     /// A request as the upstream saw it.
@@ -104,10 +111,12 @@ impl Bench<'_> {
         let mut stage = self.stage(proxy, program, upstream)?;
         let forwarded = probe::request_as_forwarded(&dial(&stage.site)?)
             .context("asking what the upstream sees")?;
-        let mut sample = self.load(&mut stage)?;
-        sample.memory = memory;
+        let sample = match self.part {
+            Part::Memory => None,
+            Part::Load | Part::Both => Some(self.load(&mut stage)?),
+        };
         stage.proxy.ensure_alive()?;
-        Ok(Outcome { sample, launch: stage.launch.clone(), forwarded })
+        Ok(Outcome { sample, memory, launch: stage.launch.clone(), forwarded })
     }
 
     /// Starts upstream and proxy and waits until the proxy serves.
@@ -123,8 +132,13 @@ impl Bench<'_> {
         };
         let certificate = self.scenario.tls().map(|kind| CertFiles::make(directory.path(), kind));
         let origin = self.start_upstream(upstream, &address, directory.path())?;
+        let packets =
+            (self.scenario.work() == Work::Packets).then(|| directory.path().join("router.sock"));
         let site = Site {
             listen,
+            packets,
+            workers: self.site.workers,
+            body_bytes: self.scenario.load().body_bytes,
             admin,
             host: crate::scenario::HOST,
             protocol: upstream.protocol,
@@ -144,11 +158,11 @@ impl Bench<'_> {
         }
         let log = directory.path().join("proxy.log");
         let mut running =
-            Running::start(proxy.name(), program, &launch.arguments, self.cores.proxy, log)?;
+            Running::start(proxy.name(), program, &launch.arguments, &self.cores.proxy, log)?;
         probe::until_serving(&mut running, &dial(&site)?, self.scenario, self.stop)
             .with_context(|| format!("starting {}", proxy.name()))?;
-        running.confine(self.cores.proxy)?;
-        Ok(Stage { proxy: running, _upstream: origin, site, launch, _directory: directory })
+        running.confine(&self.cores.proxy)?;
+        Ok(Stage { proxy: running, upstream: origin, site, launch, _directory: directory })
     }
 
     fn start_upstream(
@@ -171,7 +185,7 @@ impl Bench<'_> {
                 .map(Into::into);
         let program = std::env::current_exe().context("finding this program")?;
         let log = directory.join("upstream.log");
-        Running::start("upstream", &program, &arguments, self.cores.upstream, log)
+        Running::start("upstream", &program, &arguments, &[self.cores.upstream], log)
     }
 
     fn plan(&self, site: &Site) -> Plan {
@@ -179,6 +193,7 @@ impl Bench<'_> {
             target: site.listen,
             request: self.scenario.request(),
             body_bytes: self.scenario.load().body_bytes as u64,
+            moved_bytes: self.scenario.load().moved_bytes() as u64,
             connections: self.connections,
             reuse: self.scenario.reuse(),
             pace: self.pace,
@@ -191,30 +206,35 @@ impl Bench<'_> {
     fn load(&self, stage: &mut Stage) -> Result<Sample> {
         let plan = self.plan(&stage.site);
         let members = stage.proxy.members()?;
-        let mut edges: Vec<(CpuTime, MachineClock)> = Vec::new();
+        let upstream = stage.upstream.members()?;
+        let mut edges: Vec<Edge> = Vec::new();
         // The proxy is read last before the window and first after it; looking at the whole
         // machine takes milliseconds.
         let mark = |mark: Mark| {
             edges.push(match mark {
                 Mark::Opens => {
-                    let machine = MachineClock::now()?;
-                    (measure::cpu_time(&members)?, machine)
+                    let (others, machine) = (Others::now(&upstream)?, MachineClock::now()?);
+                    Edge { proxy: measure::cpu_time(&members)?, others, machine }
                 }
-                Mark::Closes => (measure::cpu_time(&members)?, MachineClock::now()?),
+                Mark::Closes => Edge {
+                    proxy: measure::cpu_time(&members)?,
+                    others: Others::now(&upstream)?,
+                    machine: MachineClock::now()?,
+                },
             });
             Ok(())
         };
         let (dial, directory) = (dial(&stage.site)?, stage.site.directory.clone());
-        let work = || self.drive(&plan, &dial, &directory, mark);
+        let packets = stage.site.packets.clone();
+        let work = || self.drive(&plan, &dial, (&directory, packets.as_deref()), mark);
         let tally = std::thread::scope(|scope| scope.spawn(work).join())
             .map_err(|_| anyhow::anyhow!("the load generator panicked"))?
             .with_context(|| format!("load on {}", stage.site.listen))?;
-        let [(cpu_opens, machine_opens), (cpu_closes, machine_closes)] = edges[..] else {
+        let [opens, closes] = &edges[..] else {
             anyhow::bail!("the load did not reach the end of its window");
         };
         anyhow::ensure!(tally.requests > 0, "no request succeeded: {}", tally.describe_errors());
-        let foreign_cpus = machine_closes.foreign_cpus_since(&machine_opens);
-        Ok(Sample::new(&tally, cpu_closes.since(&cpu_opens), foreign_cpus))
+        Ok(Sample::new(&tally, &closes.since(opens)))
     }
 
     /// The load itself, by the client that the scenario needs.
@@ -222,7 +242,7 @@ impl Bench<'_> {
         &self,
         plan: &Plan,
         dial: &Dial,
-        directory: &Path,
+        (directory, packets): (&Path, Option<&Path>),
         mark: impl FnMut(Mark) -> Result<()>,
     ) -> Result<Tally> {
         let core = self.cores.client;
@@ -230,6 +250,10 @@ impl Bench<'_> {
         match self.scenario.work() {
             Work::Requests => client::run(plan, self.stop, mark),
             Work::Messages => client::websocket::run(plan, dial, self.stop, mark),
+            Work::Packets => {
+                let router = packets.context("no socket to send packets to")?;
+                client::packets::run(plan, router, self.stop, mark)
+            }
             Work::Handshakes(tickets) => {
                 client::handshakes::run(plan, tickets, core, self.stop, mark)
             }
@@ -251,15 +275,26 @@ impl Bench<'_> {
         let empty = self.settled(&stage)?;
         let mut plan = self.plan(&stage.site);
         let dial = dial(&stage.site)?;
-        let clients = if self.scenario.work() == Work::Messages {
-            IdleConnections::open_websockets(&plan.request, &dial, count, self.stop)
-        } else {
-            // Idle connections must stay open even where the workload closes each.
-            plan.request = Scenario::Keepalive.request();
-            IdleConnections::open(&plan, &dial, count, self.stop)
+        // Idle connections must stay open even where the workload closes each.
+        plan.request = match self.scenario.work() {
+            Work::Messages => plan.request,
+            _ => Scenario::Keepalive.request(),
         };
-        let mut clients = clients.with_context(|| format!("holding {count} idle connections"))?;
-        let full = self.settled(&stage)?;
+        let kind = match self.scenario.work() {
+            Work::Messages => IdleKind::WebSocket,
+            _ => IdleKind::Http,
+        };
+        let mut clients = IdleConnections::default();
+        let mut steps = vec![MemoryStep { connections: 0, pss_kb: empty.pss_kb }];
+        let mut full = empty;
+        for part in 1..=MEMORY_STEPS {
+            let connections = count * part / MEMORY_STEPS;
+            clients
+                .grow(kind, &plan, &dial, connections, self.stop)
+                .with_context(|| format!("holding {count} idle connections"))?;
+            full = self.settled(&stage)?;
+            steps.push(MemoryStep { connections, pss_kb: full.pss_kb });
+        }
         Ok(Memory {
             connections: count,
             still_open: clients.still_open(),
@@ -267,6 +302,7 @@ impl Bench<'_> {
             pss_kb_empty: empty.pss_kb,
             rss_kb_idle: full.rss_kb,
             pss_kb_idle: full.pss_kb,
+            steps,
         })
     }
 
@@ -306,12 +342,46 @@ impl Bench<'_> {
     }
 }
 
+/// CPU time of everything, at one end of the window.
+struct Edge {
+    proxy: CpuTime,
+    others: Others,
+    machine: MachineClock,
+}
+
+/// CPU time of those that are not measured.
+struct Others {
+    client_ns: u64,
+    upstream_ns: u64,
+}
+
+impl Others {
+    fn now(upstream: &[i32]) -> Result<Self> {
+        let client_ns = measure::own_cpu_ns()?;
+        Ok(Self { client_ns, upstream_ns: measure::cpu_time(upstream)?.run_ns })
+    }
+}
+
+impl Edge {
+    fn since(&self, earlier: &Self) -> Costs {
+        let grown = |now: u64, before: u64| now.saturating_sub(before) as f64;
+        Costs {
+            proxy: self.proxy.since(&earlier.proxy),
+            client_ns: grown(self.others.client_ns, earlier.others.client_ns),
+            upstream_ns: grown(self.others.upstream_ns, earlier.others.upstream_ns),
+            foreign_cpus: self.machine.foreign_cpus_since(&earlier.machine),
+        }
+    }
+}
+
 /// How connections to a proxy at `site` are made.
 fn dial(site: &Site) -> Result<Dial> {
     let tls = site.tls.as_ref().map(|_| tls::client_config(None, Tickets::Unused));
-    Ok(Dial { target: site.listen, tls: tls.transpose()? })
+    Ok(Dial { target: site.listen, packets: site.packets.clone(), tls: tls.transpose()? })
 }
 
+/// Points of a curve of memory, beside the empty one.
+const MEMORY_STEPS: usize = 3;
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 /// Below this the machine counts as quiet.
 const QUIET_CPUS: f64 = 0.15;

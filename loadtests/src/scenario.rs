@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{Reuse, websocket};
+use crate::client::{Reuse, packets, websocket};
 use crate::origin::{ECHO_PATH, Protocol};
 use crate::peers::Proxy;
 use crate::tls::KeyKind;
@@ -21,6 +21,8 @@ pub enum Scenario {
     UwsgiUpstream,
     /// 1 MB answers over kept-alive connections, HTTP to the upstream.
     Big,
+    /// 1 MB uploads over kept-alive connections, answered with 1 KB, HTTP to the upstream.
+    BigUpload,
     /// 1 KB answers over kept-alive TLS connections.
     TlsKeepalive,
     /// Full TLS handshakes with a P-256 certificate, and nothing after them.
@@ -37,6 +39,12 @@ pub enum Scenario {
     #[value(name = "websocket-10k-idle")]
     #[serde(rename = "websocket-10k-idle")]
     WebSocket,
+    /// The same inside TLS; only those that rest.
+    #[value(name = "websocket-10k-idle-tls")]
+    #[serde(rename = "websocket-10k-idle-tls")]
+    WebSocketTls,
+    /// uwsgi packets over a unix socket as nginx sends them, a connection each, to a unix socket.
+    Fastrouter,
 }
 
 /// What the client does in a workload.
@@ -48,6 +56,8 @@ pub enum Work {
     Handshakes(Tickets),
     /// Messages that come back.
     Messages,
+    /// uwsgi packets, a connection each.
+    Packets,
     /// Requests of nghttp2's `h2load`.
     H2load {
         /// Whether it speaks HTTP/2, or HTTP/1.1.
@@ -90,10 +100,19 @@ impl Alpn {
 pub struct Load {
     /// Client connections open at once.
     pub connections: usize,
-    /// Length of every body.
+    /// Length of every answer's body.
     pub body_bytes: usize,
+    /// Length of every request's body.
+    pub upload_bytes: usize,
     /// Whether a client connection carries one request.
     pub connection_per_request: bool,
+}
+
+impl Load {
+    /// The bytes that count, in the direction that the scenario is about.
+    pub const fn moved_bytes(&self) -> usize {
+        if self.upload_bytes > 0 { self.upload_bytes } else { self.body_bytes }
+    }
 }
 
 /// How a proxy reaches the upstream.
@@ -133,6 +152,7 @@ impl Scenario {
             Scenario::NewConnection => "new-connection",
             Scenario::UwsgiUpstream => "uwsgi-upstream",
             Scenario::Big => "big",
+            Scenario::BigUpload => "big-upload",
             Scenario::TlsKeepalive => "tls-keepalive",
             Scenario::TlsHandshake => "tls-handshake",
             Scenario::TlsHandshakeRsa => "tls-handshake-rsa",
@@ -140,6 +160,8 @@ impl Scenario {
             Scenario::H2 => "h2",
             Scenario::H2Single => "h2-single",
             Scenario::WebSocket => "websocket-10k-idle",
+            Scenario::WebSocketTls => "websocket-10k-idle-tls",
+            Scenario::Fastrouter => "fastrouter",
         }
     }
 
@@ -151,7 +173,8 @@ impl Scenario {
             Scenario::H2Single => Work::H2load { alpn: Alpn::H2, streams: 100 },
             Scenario::TlsHandshake | Scenario::TlsHandshakeRsa => Work::Handshakes(Tickets::Unused),
             Scenario::TlsResume => Work::Handshakes(Tickets::Used),
-            Scenario::WebSocket => Work::Messages,
+            Scenario::WebSocket | Scenario::WebSocketTls => Work::Messages,
+            Scenario::Fastrouter => Work::Packets,
             _ => Work::Requests,
         }
     }
@@ -160,9 +183,10 @@ impl Scenario {
     pub fn tls(self) -> Option<KeyKind> {
         match self {
             Scenario::TlsHandshakeRsa => Some(KeyKind::Rsa2048),
+            Scenario::WebSocketTls => Some(KeyKind::P256),
             _ => match self.work() {
                 Work::Handshakes(_) | Work::H2load { .. } => Some(KeyKind::P256),
-                Work::Requests | Work::Messages => None,
+                Work::Requests | Work::Messages | Work::Packets => None,
             },
         }
     }
@@ -172,40 +196,76 @@ impl Scenario {
         match self.work() {
             Work::Handshakes(_) => Some("TLS handshake"),
             Work::Messages => Some("message there and back"),
-            Work::Requests | Work::H2load { .. } => None,
+            Work::Requests | Work::Packets | Work::H2load { .. } => None,
         }
     }
 
     /// Its numbers.
     pub fn load(self) -> Load {
-        let small = Load { connections: 64, body_bytes: 1024, connection_per_request: false };
+        let small = Load {
+            connections: 64,
+            body_bytes: 1024,
+            upload_bytes: 0,
+            connection_per_request: false,
+        };
         match self {
             Scenario::Keepalive | Scenario::UwsgiUpstream => small,
             Scenario::NewConnection => Load { connection_per_request: true, ..small },
             Scenario::Big => Load { connections: 8, body_bytes: 1 << 20, ..small },
+            Scenario::BigUpload => Load { connections: 8, upload_bytes: 1 << 20, ..small },
             Scenario::H2 => Load { connections: 8, ..small },
             Scenario::H2Single => Load { connections: 1, ..small },
             Scenario::TlsHandshake | Scenario::TlsHandshakeRsa | Scenario::TlsResume => {
                 Load { connections: 16, ..small }
             }
-            Scenario::TlsKeepalive | Scenario::WebSocket => small,
+            Scenario::TlsKeepalive | Scenario::WebSocket | Scenario::WebSocketTls => small,
+            Scenario::Fastrouter => small,
         }
     }
 
     /// How `proxy` reaches the upstream here; `None` where it cannot take part.
     pub fn upstream(self, proxy: Proxy) -> Option<Upstream> {
+        let http = Some(Upstream { protocol: Protocol::Http, transport: Transport::Tcp });
+        let packets = Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Unix });
         match (self, proxy) {
-            (Scenario::UwsgiUpstream, Proxy::Haproxy) => None,
-            (Scenario::UwsgiUpstream, _) => {
-                Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Unix })
+            (Scenario::Fastrouter, Proxy::Suzerain | Proxy::Uwsgi) => packets,
+            (Scenario::Fastrouter, _) => None,
+            (Scenario::UwsgiUpstream, Proxy::Suzerain | Proxy::Nginx | Proxy::Uwsgi) => packets,
+            (Scenario::UwsgiUpstream, _) => None,
+            // It has a connection to the upstream for each client: not the others' work where those pool,
+            // and it knows no TLS.
+            (Scenario::NewConnection, Proxy::Floor) => None,
+            (_, Proxy::Floor | Proxy::Direct) => http.filter(|_| self.tls().is_none()),
+            // Plain HTTP is what their minimal set-ups here are for.
+            (_, Proxy::Sozu | Proxy::Pingora) => {
+                http.filter(|_| self.work() == Work::Requests && self != Scenario::BigUpload)
             }
             // Its router would speak neither HTTP/2 nor WebSocket without more, and TLS is another job.
             (_, Proxy::Uwsgi) if self.work() != Work::Requests => None,
+            (Scenario::BigUpload, Proxy::Uwsgi) => None,
             // uWSGI 2.0 speaks nothing else to its upstreams. See `footnote`.
             (_, Proxy::Uwsgi) => {
                 Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Tcp })
             }
-            _ => Some(Upstream { protocol: Protocol::Http, transport: Transport::Tcp }),
+            _ => http,
+        }
+    }
+
+    /// Whether CPU per gigabyte says more than CPU per request.
+    pub fn is_big(self) -> bool {
+        matches!(self, Scenario::Big | Scenario::BigUpload)
+    }
+
+    /// Whether nothing but memory is measured here.
+    pub fn is_memory_only(self) -> bool {
+        self == Scenario::WebSocketTls
+    }
+
+    /// The program that does this job, where it is not the one `proxy` is known by.
+    pub fn program(self, proxy: Proxy, known: &str) -> String {
+        match (self, proxy) {
+            (Scenario::Fastrouter, Proxy::Suzerain) => format!("{known}-fastrouter"),
+            _ => known.to_owned(),
         }
     }
 
@@ -216,7 +276,12 @@ impl Scenario {
                 Some("HAProxy cannot speak the uwsgi protocol: not applicable.")
             }
             (Scenario::UwsgiUpstream, _) => None,
-            (_, Proxy::Uwsgi) if self.work() != Work::Requests => None,
+            (_, Proxy::Floor) if self.upstream(proxy).is_some() => Some(
+                "the floor is a blind relay on io_uring: the socket operations of a proxy and \
+                 nothing else.",
+            ),
+            (_, Proxy::Uwsgi) if self.upstream(proxy).is_none() => None,
+            (Scenario::Fastrouter, _) => None,
             (_, Proxy::Uwsgi) => Some(
                 "uWSGI 2.0's http router speaks only the uwsgi protocol to its upstream and \
                  connects anew for every request; here over TCP like the others.",
@@ -230,7 +295,8 @@ impl Scenario {
     pub fn idle_connections(self) -> usize {
         match self {
             Scenario::Big => 500,
-            Scenario::WebSocket => 10_000,
+            Scenario::BigUpload | Scenario::Fastrouter => 0,
+            Scenario::WebSocket | Scenario::WebSocketTls => 10_000,
             _ if matches!(self.work(), Work::Handshakes(_)) => 0,
             Scenario::H2 | Scenario::H2Single => 0,
             _ => 5_000,
@@ -240,7 +306,7 @@ impl Scenario {
     /// Client connections a proxy is configured for, where there are descriptors for them.
     pub fn clients_max(self) -> usize {
         match self {
-            Scenario::WebSocket => 10_000,
+            Scenario::WebSocket | Scenario::WebSocketTls => 10_000,
             _ => 8_192,
         }
     }
@@ -249,6 +315,7 @@ impl Scenario {
     pub fn request(self) -> Vec<u8> {
         match self.work() {
             Work::Messages => websocket::request(HOST),
+            Work::Packets => packets::packet(PATH),
             _ => self.probe_request(),
         }
     }
@@ -256,7 +323,10 @@ impl Scenario {
     /// A plain request; always the same, as a browser-like client would send it.
     pub fn probe_request(self) -> Vec<u8> {
         let connection = if self.load().connection_per_request { "close" } else { "keep-alive" };
-        request("/shop/item?id=42", connection)
+        match self.load().upload_bytes {
+            0 => request(PATH, connection),
+            upload_bytes => upload(PATH, upload_bytes),
+        }
     }
 
     /// What a client connection is used for.
@@ -279,6 +349,20 @@ fn request(target: &str, connection: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A request that carries a body.
+fn upload(target: &str, upload_bytes: usize) -> Vec<u8> {
+    let mut bytes = format!(
+        "POST {target} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: loadtests/1\r\nAccept: */*\r\n\
+         Content-Type: application/octet-stream\r\nContent-Length: {upload_bytes}\r\n\
+         Connection: keep-alive\r\n\r\n"
+    )
+    .into_bytes();
+    bytes.extend_from_slice(&crate::origin::body(upload_bytes));
+    bytes
+}
+
+/// What is asked for.
+const PATH: &str = "/shop/item?id=42";
 /// The only host routed: every proxy looks it up, none has a big table.
 pub const HOST: &str = "load.test";
 /// Load before counting starts, unless told otherwise.
@@ -291,7 +375,7 @@ mod tests {
     #[test]
     fn only_uwsgi_speaks_another_protocol_than_the_others_in_http_scenarios() {
         for scenario in [Scenario::Keepalive, Scenario::NewConnection, Scenario::Big] {
-            for proxy in Proxy::ALL {
+            for proxy in [Proxy::Suzerain, Proxy::Nginx, Proxy::Haproxy, Proxy::Uwsgi] {
                 let upstream = scenario.upstream(proxy).unwrap();
                 assert_eq!(upstream.protocol == Protocol::Uwsgi, proxy == Proxy::Uwsgi);
                 assert_eq!(scenario.footnote(proxy).is_some(), proxy == Proxy::Uwsgi);

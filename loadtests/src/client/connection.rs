@@ -19,6 +19,8 @@ use super::{Plan, Reuse};
 pub struct Connection {
     socket: Option<Socket>,
     phase: Phase,
+    /// Bytes of the request under way that are sent.
+    sent: usize,
     /// When the request under way was sent or due.
     started: Instant,
     /// Bytes of a head that came in pieces.
@@ -30,6 +32,8 @@ pub struct Connection {
 enum Phase {
     Closed,
     Connecting,
+    /// A part of the request is sent.
+    Sending,
     AwaitingHead,
     ReadingBody {
         left: u64,
@@ -69,6 +73,7 @@ impl Connection {
         Self {
             socket: None,
             phase: Phase::Closed,
+            sent: 0,
             started: Instant::now(),
             head: Vec::new(),
             served: 0,
@@ -108,6 +113,7 @@ impl Connection {
         started: Instant,
     ) -> Result<(), Failure> {
         self.started = started;
+        self.sent = 0;
         if self.phase == Phase::Idle {
             return self.send(&plan.request);
         }
@@ -131,9 +137,9 @@ impl Connection {
         buffer: &mut [u8],
         to_the_end: bool,
     ) -> Result<Step, Failure> {
-        if self.phase == Phase::Connecting {
+        if matches!(self.phase, Phase::Connecting | Phase::Sending) {
             self.send(&plan.request)?;
-            if self.phase == Phase::Connecting {
+            if self.phase != Phase::AwaitingHead {
                 return Ok(Step::Waiting);
             }
         }
@@ -232,18 +238,24 @@ impl Connection {
         }
     }
 
-    /// Writes the request; leaves the phase alone while the connection is not established.
+    /// Writes the request as far as it goes; leaves the phase alone while the connection is not
+    /// established.
     fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
-        let Some(mut socket) = self.socket.as_ref() else { return Err(Failure::Connect) };
-        match socket.write(request) {
-            Ok(length) if length == request.len() => {
-                self.phase = Phase::AwaitingHead;
-                Ok(())
+        loop {
+            let Some(mut socket) = self.socket.as_ref() else { return Err(Failure::Connect) };
+            match socket.write(request.get(self.sent..).unwrap_or_default()) {
+                Ok(length) => {
+                    self.sent += length;
+                    self.phase = Phase::Sending;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) if self.phase == Phase::Connecting => return Err(Failure::Connect),
+                Err(_) => return Err(Failure::Write),
             }
-            Ok(_) => Err(Failure::Write),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            Err(_) if self.phase == Phase::Connecting => Err(Failure::Connect),
-            Err(_) => Err(Failure::Write),
+            if self.sent >= request.len() {
+                self.phase = Phase::AwaitingHead;
+                return Ok(());
+            }
         }
     }
 }

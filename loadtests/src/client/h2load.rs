@@ -112,7 +112,7 @@ fn parse(report: &str, plan: &Plan, alpn: Alpn) -> Result<Tally> {
     let (succeeded, total) = (count("succeeded")?, count("total")?);
     let mut tally = Tally::new()?;
     tally.requests = succeeded;
-    tally.body_bytes = succeeded * plan.body_bytes;
+    tally.body_bytes = succeeded * plan.moved_bytes;
     for _ in 0..total.saturating_sub(succeeded).min(super::ERRORS_MAX) {
         tally.fail(Failure::NotAsPlanned);
     }
@@ -148,6 +148,7 @@ mod tests {
             target: ([127, 0, 0, 1], 1).into(),
             request: Vec::new(),
             body_bytes: 1024,
+            moved_bytes: 1024,
             connections: 8,
             reuse: Reuse::KeepAlive,
             pace: Pace::Closed,

@@ -9,54 +9,64 @@ use super::wire::{Dial, Wire};
 use super::{Plan, response, websocket};
 
 /// Open, idle connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct IdleConnections {
     wires: Vec<Wire>,
 }
 
+/// What a connection has carried before it rests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum IdleKind {
+    /// One request, and may carry more.
+    Http,
+    /// A WebSocket's handshake and a message there and back.
+    WebSocket,
+}
+
 impl IdleConnections {
-    /// Opens `count` connections in waves, one request each, all of a wave in flight at once.
+    /// Opens more, in waves, until there are `count`.
     ///
     /// # Errors
     /// When any connection is refused or answered wrongly: memory of a proxy that turns clients
     /// away is not comparable.
-    pub fn open(plan: &Plan, dial: &Dial, count: usize, stop: &AtomicBool) -> Result<Self> {
-        let mut wires = Vec::with_capacity(count);
-        let mut buffer = vec![0; 64 * 1024];
-        while wires.len() < count {
-            anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
-            let first = wires.len();
-            for _ in 0..WAVE.min(count - first) {
-                let wire = dial.connect();
-                wires.push(wire.with_context(|| format!("connection {}", wires.len()))?);
-            }
-            for wire in &mut wires[first..] {
-                wire.write_all(&plan.request).context("sending the request")?;
-            }
-            for wire in &mut wires[first..] {
-                read_response(wire, plan, &mut buffer)?;
-            }
-        }
-        Ok(Self { wires })
-    }
-
-    /// Opens `count` WebSockets; over each a message went there and back.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn open_websockets(
-        request: &[u8],
+    pub fn grow(
+        &mut self,
+        kind: IdleKind,
+        plan: &Plan,
         dial: &Dial,
         count: usize,
         stop: &AtomicBool,
-    ) -> Result<Self> {
-        let mut wires = Vec::with_capacity(count);
-        while wires.len() < count {
+    ) -> Result<()> {
+        while self.wires.len() < count {
             anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped");
-            let wire = websocket::open(dial, request);
-            wires.push(wire.with_context(|| format!("WebSocket {}", wires.len()))?);
+            match kind {
+                IdleKind::Http => self.wave(plan, dial, count)?,
+                IdleKind::WebSocket => {
+                    let wire = websocket::open(dial, &plan.request);
+                    let number = self.wires.len();
+                    self.wires.push(wire.with_context(|| format!("WebSocket {number}"))?);
+                }
+            }
         }
-        Ok(Self { wires })
+        Ok(())
+    }
+
+    /// Connections with a request each, all of them in flight at once.
+    fn wave(&mut self, plan: &Plan, dial: &Dial, count: usize) -> Result<()> {
+        let first = self.wires.len();
+        let mut buffer = vec![0; 64 * 1024];
+        for number in first..count.min(first + WAVE) {
+            let wire = dial.connect();
+            self.wires.push(wire.with_context(|| format!("connection {number}"))?);
+        }
+        let wave = self.wires.get_mut(first..).unwrap_or_default();
+        for wire in wave.iter_mut() {
+            wire.write_all(&plan.request).context("sending the request")?;
+        }
+        for wire in wave.iter_mut() {
+            read_response(wire, plan, &mut buffer)?;
+        }
+        Ok(())
     }
 
     /// How many the proxy has not closed.

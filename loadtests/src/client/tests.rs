@@ -43,6 +43,7 @@ fn load(target: SocketAddr, reuse: Reuse, pace: Pace) -> Tally {
         target,
         request: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
         body_bytes: 5,
+        moved_bytes: 5,
         connections: 4,
         reuse,
         pace,

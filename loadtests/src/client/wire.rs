@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::tls;
 pub struct Dial {
     /// The proxy's listener.
     pub target: SocketAddr,
+    /// The unix socket packets go to, where the proxy speaks the uwsgi protocol to its clients.
+    pub packets: Option<PathBuf>,
     /// TLS, where the proxy serves it.
     pub tls: Option<Arc<ClientConfig>>,
 }

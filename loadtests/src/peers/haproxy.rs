@@ -1,4 +1,4 @@
-//! HAProxy: one thread, idle upstream connections shared by all clients, no logs.
+//! HAProxy: a thread for each worker, idle upstream connections shared by all clients, no logs.
 
 use super::{ConfigFile, Launch, Site, UpstreamAddress};
 
@@ -13,7 +13,7 @@ pub fn launch(site: &Site) -> Launch {
     };
     let text = format!(
         "global
-    nbthread 1
+    nbthread {workers}
     maxconn {clients}
     maxpipes {pipes}
 defaults
@@ -24,6 +24,7 @@ defaults
     timeout http-keep-alive 75s
     timeout tunnel 1h
     option forwardfor
+    option splice-request
     option splice-response
     http-reuse always
 frontend web
@@ -32,6 +33,7 @@ frontend web
 backend app
     server app1 {upstream}
 ",
+        workers = site.workers,
         clients = site.clients_max,
         // Descriptors are scarce with many tunnels, and none set aside would mean a quarter.
         pipes = if site.carries_tunnels { 1 } else { 128 },

@@ -1,4 +1,4 @@
-//! nginx: one worker, a pool of kept-alive upstream connections, bodies relayed through memory.
+//! nginx: a pool of kept-alive upstream connections, bodies relayed through memory.
 //!
 //! Its defaults recycle a connection after 1,000 requests on both sides; that is lifted. It must
 //! not spool big bodies to disk. Eight buffers of 32 KB were the cheapest for 1 MB bodies of the
@@ -21,17 +21,14 @@ pub fn launch(site: &Site) -> Launch {
         path.clone().into(),
     ];
     let user = if site.as_root { "user root;\n" } else { "" };
-    let upstream = match &site.upstream {
-        UpstreamAddress::Tcp(address) => address.to_string(),
-        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
-    };
+    let upstream = upstream(&site.upstream);
     let (pool, location) = match site.protocol {
         Protocol::Http if site.carries_tunnels => ("", TUNNEL_LOCATION.to_owned()),
         Protocol::Http => (HTTP_POOL, HTTP_LOCATION.to_owned()),
         Protocol::Uwsgi => ("", uwsgi_location()),
     };
     let text = format!(
-        "{user}worker_processes 1;
+        "{user}worker_processes {workers};
 worker_rlimit_nofile {descriptors};
 daemon off;
 pid {directory}/nginx.pid;
@@ -46,6 +43,8 @@ http {{
     tcp_nodelay on;
     keepalive_timeout 75s;
     keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_buffer_size 128k;
     client_body_temp_path {directory}/client;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
@@ -66,6 +65,7 @@ http {{
     }}
 }}
 ",
+        workers = site.workers,
         descriptors = site.descriptors_max,
         connections = if site.carries_tunnels { 2 * site.clients_max } else { site.clients_max }
             + UPSTREAM_CONNECTIONS,
@@ -76,6 +76,13 @@ http {{
         host = site.host,
     );
     Launch { arguments, file: Some(ConfigFile { path, text }) }
+}
+
+fn upstream(address: &UpstreamAddress) -> String {
+    match address {
+        UpstreamAddress::Tcp(address) => address.to_string(),
+        UpstreamAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
 }
 
 /// Tickets are on unless turned off; the cache is for clients without.
@@ -111,6 +118,7 @@ const HTTP_LOCATION: &str = "            proxy_pass http://app;
             proxy_set_header Connection \"\";
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_request_buffering off;
             proxy_buffer_size 16k;
             proxy_buffers 8 32k;
             proxy_busy_buffers_size 128k;

@@ -1,4 +1,4 @@
-//! Our router: one worker, one static route.
+//! Our routers: one static route.
 
 use super::{Launch, Site, UpstreamAddress};
 use crate::origin::Protocol;
@@ -16,15 +16,19 @@ pub fn launch(site: &Site) -> Launch {
     };
     let certificate =
         site.tls.as_ref().map(|files| format!("{},{}", files.crt.display(), files.key.display()));
-    let listen = if certificate.is_some() { "--https" } else { "--http" };
+    let (listen, address) = match &site.packets {
+        Some(path) => ("--uwsgi", path.display().to_string()),
+        None if certificate.is_some() => ("--https", site.listen.to_string()),
+        None => ("--http", site.listen.to_string()),
+    };
     let arguments = [
         "run",
         listen,
-        &site.listen.to_string(),
+        &address,
         "--route",
         &format!("{}={upstream}{protocol}", site.host),
         "--workers",
-        "1",
+        &site.workers.to_string(),
         "--io",
         &site.io,
         "--access-log",

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Comparison, Contender, Report, Summary};
+use super::summary::{LoadSummary, Summary};
+use super::{Comparison, Contender, Report};
 use crate::peers::Proxy;
-use crate::scenario::{Case, Scenario, Work};
+use crate::scenario::{Case, Scenario};
 
-/// Every scenario of the report.
+/// The machine, the versions and every scenario of the report.
 pub fn render(report: &Report, reference: Option<Proxy>) -> String {
     let mut text = String::new();
     let machine = &report.machine;
@@ -29,6 +30,7 @@ fn describe(contender: &Contender) -> String {
     }
 }
 
+/// One scenario.
 fn render_comparison(
     text: &mut String,
     report: &Report,
@@ -42,13 +44,13 @@ fn render_comparison(
     let rounds = comparison.rounds.iter().map(|round| round.round + 1).max().unwrap_or(0);
     let _ = writeln!(
         text,
-        "\n## {} ({} byte bodies, {} connections, {pace}, {rounds} × {} s, CPUs: proxy {}, \
+        "\n### {} ({} byte bodies, {} connections, {pace}, {rounds} × {} s, CPUs: proxy {}, \
          client {}, upstream {})\n",
-        comparison.scenario.name(),
+        comparison.title,
         comparison.body_bytes,
         comparison.connections,
         comparison.window_s,
-        comparison.cores.proxy,
+        cpus(&comparison.cores.proxy),
         comparison.cores.client,
         comparison.cores.upstream,
     );
@@ -59,31 +61,51 @@ fn render_comparison(
     }
 }
 
+/// `0`, or `0+1`.
+fn cpus(list: &[usize]) -> String {
+    list.iter().map(usize::to_string).collect::<Vec<_>>().join("+")
+}
+
 fn rows(report: &Report, comparison: &Comparison, reference: Option<Proxy>) -> Vec<Vec<String>> {
-    let big = comparison.scenario == Scenario::Big;
-    let idle = comparison.idle_connections;
+    let columns = Columns {
+        load: comparison.summary.iter().any(|summary| summary.load.is_some()),
+        big: comparison.scenario.is_big(),
+        memory: comparison.idle_connections > 0,
+    };
+    let idle_heading = format!("RSS KB {} idle", comparison.idle_connections);
     let to_reference = format!("× {}", reference.map_or("reference", Proxy::name));
-    let mut heading = vec!["proxy", "req/s", "CPU µs/req", "user", "sys", "±"];
-    heading.push(&to_reference);
-    if big {
-        heading.extend(["CPU ms/GB", "Gbit/s"]);
+    let mut heading = vec!["proxy"];
+    if columns.load {
+        heading.extend(["req/s", "CPU µs/req", "user", "sys", "±", &to_reference]);
+        if columns.big {
+            heading.extend(["CPU ms/GB", "Gbit/s"]);
+        }
+        heading.extend(["p50 µs", "p99 µs", "p99.9 µs", "CPUs", "client", "upstream", "errors"]);
     }
-    let idle_heading = format!("RSS KB {idle} idle");
-    heading.extend(["p50 µs", "p99 µs", "RSS KB 0", &idle_heading, "KB/conn", "errors"]);
+    if columns.memory {
+        heading.extend(["RSS KB 0", &idle_heading, "KB/conn"]);
+    }
     let width = heading.len();
     let mut rows = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for contender in &report.proxies {
         let proxy = contender.proxy;
-        let summary = comparison.summary.iter().find(|summary| summary.proxy == proxy);
         let mut row = vec![label(comparison.scenario, proxy)];
-        match summary {
-            Some(summary) => row.extend(cells(summary, big)),
+        match comparison.summary(proxy) {
+            Some(summary) => row.extend(cells(summary, columns)),
             None => row.push(why_absent(comparison, contender)),
         }
         row.resize(width, String::new());
         rows.push(row);
     }
     rows
+}
+
+/// Which columns a table has.
+#[derive(Clone, Copy)]
+struct Columns {
+    load: bool,
+    big: bool,
+    memory: bool,
 }
 
 /// The proxy's name, starred where a footnote belongs to it.
@@ -93,38 +115,60 @@ fn label(scenario: Scenario, proxy: Proxy) -> String {
 }
 
 fn why_absent(comparison: &Comparison, contender: &Contender) -> String {
+    let failed = |round: &super::Round| round.proxy == contender.proxy && round.failed.is_some();
     if contender.skipped.is_some() {
         "skipped".to_owned()
     } else if comparison.scenario.upstream(contender.proxy).is_none() {
         "not applicable".to_owned()
-    } else {
+    } else if comparison.rounds.iter().any(failed) {
         "failed".to_owned()
+    } else {
+        "left out".to_owned()
     }
 }
 
-fn cells(summary: &Summary, big: bool) -> Vec<String> {
+fn cells(summary: &Summary, columns: Columns) -> Vec<String> {
     let optional = |spread: Option<crate::statistics::Spread>, decimals: usize| {
         spread.map_or("-".to_owned(), |spread| format!("{:.decimals$}", spread.median))
     };
+    let mut cells = Vec::new();
+    if columns.load {
+        match &summary.load {
+            Some(load) => cells.extend(load_cells(load, columns)),
+            None => cells.resize(if columns.big { 15 } else { 13 }, "-".to_owned()),
+        }
+    }
+    if columns.memory {
+        cells.extend([
+            optional(summary.rss_kb_empty, 0),
+            optional(summary.rss_kb_idle, 0),
+            optional(summary.kb_per_connection, 2),
+        ]);
+    }
+    cells
+}
+
+fn load_cells(load: &LoadSummary, columns: Columns) -> Vec<String> {
     let mut cells = vec![
-        format!("{:.0}", summary.requests_per_s.median),
-        format!("{:.2}", summary.cpu_us.median),
-        format!("{:.2}", summary.user_us.median),
-        format!("{:.2}", summary.system_us.median),
-        format!("{:.0} %", summary.cpu_us.half_width_percent()),
-        summary.cpu_to_reference.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+        format!("{:.0}", load.requests_per_s.median),
+        format!("{:.2}", load.cpu_us.median),
+        format!("{:.2}", load.user_us.median),
+        format!("{:.2}", load.system_us.median),
+        format!("{:.0} %", load.cpu_us.half_width_percent()),
+        load.cpu_to_reference.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
     ];
-    if big {
-        cells.push(format!("{:.0}", summary.cpu_ms_per_gb.median));
-        cells.push(format!("{:.2}", summary.gbit_per_s.median));
+    if columns.big {
+        cells.push(format!("{:.0}", load.cpu_ms_per_gb.median));
+        cells.push(format!("{:.2}", load.gbit_per_s.median));
     }
     cells.extend([
-        format!("{:.0}", summary.p50_us.median),
-        format!("{:.0}", summary.p99_us.median),
-        optional(summary.rss_kb_empty, 0),
-        optional(summary.rss_kb_idle, 0),
-        optional(summary.kb_per_connection, 2),
-        summary.errors.to_string(),
+        format!("{:.0}", load.p50_us.median),
+        format!("{:.0}", load.p99_us.median),
+        format!("{:.0}", load.p999_us.median),
+        format!("{:.2}", load.cpus.median),
+        format!("{:.2}", load.client_cpus.median),
+        format!("{:.2}", load.upstream_cpus.median),
+        load.errors.to_string(),
     ]);
     cells
 }
@@ -136,7 +180,8 @@ fn footnotes(report: &Report, comparison: &Comparison, reference: Option<Proxy>)
             lines.push(format!("\\* {}: {note}", proxy.name()));
         }
     }
-    if comparison.case == Case::Keep && comparison.rate.is_none() {
+    let shares_client = comparison.case == Case::Keep && comparison.rate.is_none();
+    if shares_client && comparison.summary.iter().any(|summary| summary.load.is_some()) {
         lines.push(
             "Compare CPU per request: client and upstream share a CPU here and often are the \
              limit, so requests/s and latency are no capacity (`--case sat` saturates the proxy)."
@@ -157,10 +202,11 @@ fn footnotes(report: &Report, comparison: &Comparison, reference: Option<Proxy>)
         if summary.idle_lost > 0 {
             lines.push(format!("{name} closed {} of its idle connections.", summary.idle_lost));
         }
-        if summary.foreign_cpus_max > FOREIGN_CPUS_DOUBTFUL {
+        let foreign_cpus = summary.load.as_ref().map_or(0.0, |load| load.foreign_cpus_max);
+        if foreign_cpus > FOREIGN_CPUS_DOUBTFUL {
             lines.push(format!(
-                "Doubtful: other programs used up to {:.1} CPUs while {name} was measured.",
-                summary.foreign_cpus_max
+                "Doubtful: other programs used up to {foreign_cpus:.1} CPUs while {name} was \
+                 measured."
             ));
         }
     }
@@ -169,38 +215,33 @@ fn footnotes(report: &Report, comparison: &Comparison, reference: Option<Proxy>)
     lines
 }
 
-/// What is counted where it is no request, and how busy the proxies were: one that has CPU to spare was
-/// not the limit, its client was.
-fn by_unit(comparison: &Comparison) -> Vec<String> {
-    if comparison.scenario.work() == Work::Requests {
-        return Vec::new();
-    }
-    let each = |value: fn(&Summary) -> String| {
-        let cells =
-            comparison.summary.iter().map(|of| format!("{} {}", of.proxy.name(), value(of)));
-        cells.collect::<Vec<_>>().join(", ")
-    };
-    let mut lines = Vec::new();
-    if let Some(unit) = comparison.scenario.unit() {
-        let rates = each(|of| format!("{:.0}", 1e6 / of.cpu_us.median));
-        lines.push(format!("A \"request\" is one {unit}. Of these per CPU second: {rates}."));
-    }
-    let busy = each(|of| format!("{:.2}", of.cpu_us.median * of.requests_per_s.median / 1e6));
-    lines.push(format!("CPUs the proxies used: {busy} (below 1.00 the client set the pace)."));
-    lines
+/// What is counted where it is no request.
+fn by_unit(comparison: &Comparison) -> Option<String> {
+    let unit = comparison.scenario.unit()?;
+    let rates: Vec<String> = loads(comparison)
+        .map(|(proxy, load)| format!("{} {:.0}", proxy.name(), 1e6 / load.cpu_us.median))
+        .collect();
+    let rates = rates.join(", ");
+    (!rates.is_empty())
+        .then(|| format!("A \"request\" is one {unit}. Of these per CPU second: {rates}."))
+}
+
+fn loads(comparison: &Comparison) -> impl Iterator<Item = (Proxy, &LoadSummary)> {
+    let summaries = comparison.summary.iter();
+    summaries.filter_map(|summary| summary.load.as_ref().map(|load| (summary.proxy, load)))
 }
 
 /// One line per peer: the reference's CPU per request against it, with the range over the rounds.
 fn ratios(comparison: &Comparison, reference: Option<Proxy>) -> Vec<String> {
     let Some(reference) = reference else { return Vec::new() };
-    let others = comparison.summary.iter().filter(|summary| summary.proxy != reference);
+    let others = loads(comparison).filter(|(proxy, _)| *proxy != reference);
     others
-        .filter_map(|summary| {
-            let ratio = summary.reference_to_this?;
+        .filter_map(|(proxy, load)| {
+            let ratio = load.reference_to_this?;
             Some(format!(
                 "CPU per request, {} / {}: **{:.2}** (rounds {:.2} to {:.2})",
                 reference.name(),
-                summary.proxy.name(),
+                proxy.name(),
                 ratio.median,
                 ratio.min,
                 ratio.max
@@ -210,7 +251,7 @@ fn ratios(comparison: &Comparison, reference: Option<Proxy>) -> Vec<String> {
 }
 
 /// A Markdown table with columns padded for reading as plain text.
-fn align(rows: &[Vec<String>]) -> String {
+pub fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
@@ -242,7 +283,7 @@ fn align(rows: &[Vec<String>]) -> String {
 }
 
 /// Above this a round says as much about the others as about the proxy.
-const FOREIGN_CPUS_DOUBTFUL: f64 = 0.2;
+pub const FOREIGN_CPUS_DOUBTFUL: f64 = 0.2;
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use crate::lexer;
 
-/// Folders that hold nothing of ours.
-const SKIPPED: [&str; 4] = ["target", ".git", "node_modules", "report"];
+/// Names of folders that hold nothing of ours.
+const SKIPPED: [&str; 3] = ["target", ".git", "node_modules"];
+/// What a load test writes.
+const REPORT: &str = "loadtests/report";
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -69,7 +71,7 @@ fn walk(folder: &Path, found: &mut Vec<String>) {
     for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !path.is_symlink() {
-            if !SKIPPED.contains(&name.as_str()) {
+            if !SKIPPED.contains(&name.as_str()) && from_root(&path) != REPORT {
                 walk(&path, found);
             }
         } else {

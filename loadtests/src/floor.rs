@@ -1,0 +1,134 @@
+//! The floor of a comparison: what a proxy's socket operations cost without any proxy.
+//!
+//! Each client connection gets one connection to the upstream; bytes go both ways unread. One thread, one
+//! io_uring, registered sockets, one receive and one send per direction and turn, all submitted at once.
+//! It parses, routes, pools and logs nothing, and serves a fixed number of clients. Started by `compare`.
+
+mod ring;
+
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result};
+use socket2::{Domain, Socket, Type};
+
+use ring::{Completion, Ring};
+
+/// Options of the hidden `floor` command.
+#[derive(Debug, clap::Args)]
+pub struct FloorArgs {
+    /// Address to listen on.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Where everything goes.
+    #[arg(long)]
+    upstream: SocketAddr,
+}
+
+/// Relays until it is ended.
+pub fn run(args: &FloorArgs) -> Result<()> {
+    let listener = listen(args.listen)?;
+    let mut relay = Relay {
+        ring: Ring::new(PAIRS_MAX * 2, BUFFER_BYTES).context("making the ring")?,
+        pairs: (0..PAIRS_MAX).map(|_| None).collect(),
+        upstream: args.upstream,
+    };
+    relay.ring.watch(&listener)?;
+    let mut completions = Vec::new();
+    loop {
+        relay.ring.turn(&mut completions)?;
+        for completion in completions.drain(..) {
+            match completion {
+                Completion::Listener => {
+                    relay.accept(&listener)?;
+                    relay.ring.watch(&listener)?;
+                }
+                Completion::Received { end, bytes } => relay.received(end, bytes)?,
+                Completion::Sent { end, bytes } => relay.sent(end, bytes)?,
+            }
+        }
+    }
+}
+
+/// All connections. End `2 * n` is the client of pair `n`, end `2 * n + 1` its upstream.
+struct Relay {
+    ring: Ring,
+    pairs: Vec<Option<Pair>>,
+    upstream: SocketAddr,
+}
+
+/// Two connections.
+struct Pair {
+    sockets: [Socket; 2],
+    /// Operations the kernel has not completed.
+    pending: u8,
+    is_over: bool,
+}
+
+impl Relay {
+    /// Takes what waits; a client beyond the last pair is turned away.
+    fn accept(&mut self, listener: &Socket) -> Result<()> {
+        while let Ok((client, _)) = listener.accept() {
+            let Some(number) = self.pairs.iter().position(Option::is_none) else { continue };
+            // On loopback this returns at once; it is done once per kept-alive connection.
+            let upstream = TcpStream::connect(self.upstream).context("connecting upstream")?;
+            let sockets = [client, Socket::from(upstream)];
+            for (side, socket) in sockets.iter().enumerate() {
+                socket.set_tcp_nodelay(true).context("sending at once")?;
+                self.ring.register(number * 2 + side, socket)?;
+                self.ring.receive(number * 2 + side)?;
+            }
+            self.pairs[number] = Some(Pair { sockets, pending: 2, is_over: false });
+        }
+        Ok(())
+    }
+
+    /// Bytes of `end` are in its buffer: they go out at the other end.
+    fn received(&mut self, end: usize, bytes: i32) -> Result<()> {
+        match usize::try_from(bytes) {
+            Ok(length) if length > 0 && !self.is_over(end) => self.ring.send(end, end ^ 1, length),
+            _ => self.complete(end),
+        }
+    }
+
+    /// The buffer of `end` is empty again.
+    fn sent(&mut self, end: usize, bytes: i32) -> Result<()> {
+        if bytes > 0 && !self.is_over(end) { self.ring.receive(end) } else { self.complete(end) }
+    }
+
+    fn is_over(&self, end: usize) -> bool {
+        self.pairs[end / 2].as_ref().is_none_or(|pair| pair.is_over)
+    }
+
+    /// One direction has ended, and with it both; the pair goes when the kernel is done with both.
+    fn complete(&mut self, end: usize) -> Result<()> {
+        let Some(pair) = &mut self.pairs[end / 2] else { return Ok(()) };
+        pair.pending -= 1;
+        if !pair.is_over {
+            pair.is_over = true;
+            for socket in &pair.sockets {
+                let _ = socket.shutdown(std::net::Shutdown::Both);
+            }
+        }
+        if pair.pending == 0 {
+            self.ring.forget(end & !1)?;
+            self.ring.forget(end | 1)?;
+            self.pairs[end / 2] = None;
+        }
+        Ok(())
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(Domain::for_address(address), kind, None).context("a socket")?;
+    socket.set_reuse_address(true).context("allowing the address to be bound again")?;
+    socket.bind(&address.into()).context("binding the listener")?;
+    socket.listen(BACKLOG).context("listening")?;
+    Ok(socket)
+}
+
+/// Clients at once.
+const PAIRS_MAX: usize = 256;
+/// Bytes received at once: bodies in few pieces, all buffers of 64 clients within the second cache.
+const BUFFER_BYTES: usize = 64 * 1024;
+const BACKLOG: i32 = 4096;
