@@ -11,7 +11,7 @@ pub struct AnnounceArgs {
     /// Name to be served under. Repeatable.
     #[arg(long, value_name = "KEY", required = true)]
     pub key: Vec<String>,
-    /// Where the program listens: IP:PORT, /PATH or @ABSTRACT.
+    /// Where the program listens: IP:PORT, /PATH or @ABSTRACT; with --vassal also none: it sleeps.
     #[arg(long, value_name = "ADDR")]
     pub address: String,
     /// What the program speaks: uwsgi, http (HTTP/1.1), h2c (HTTP/2 without TLS, for gRPC), or what

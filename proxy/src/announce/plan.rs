@@ -14,6 +14,8 @@ use super::server::Server;
 use super::voice::{Certificate, Claim, Voice};
 
 const EVERY_MIN: Duration = Duration::from_secs(1);
+/// What stands for the address of a vassal that sleeps.
+const ASLEEP: &str = "none";
 const PATIENCE_MAX: Duration = Duration::from_secs(3600);
 
 /// Why announcing cannot start.
@@ -86,7 +88,10 @@ pub struct Plan {
 impl Plan {
     /// Reads and checks `args`.
     pub fn of(args: &AnnounceArgs) -> Result<Self, AnnounceError> {
-        let address = address(&args.address)?;
+        let address = match args.address.as_str() {
+            ASLEEP => nowhere(args)?,
+            text => address(text)?,
+        };
         let certificate = match (&args.sni_key, &args.sni_crt) {
             (Some(key), Some(crt)) => Some(Certificate { key: key.clone(), crt: crt.clone() }),
             _ => None,
@@ -172,6 +177,16 @@ fn server(text: &str) -> Result<ListenAddr, AnnounceError> {
 fn route_key(text: &str) -> Result<RouteKey, AnnounceError> {
     let wrong = wrong("key", text, "a host name, optionally with :PORT");
     RouteKey::parse(text.as_bytes()).map_err(|error| wrong(error.to_string()))
+}
+
+/// Keeps the name of a vassal that sleeps, and of nothing else.
+fn nowhere(args: &AnnounceArgs) -> Result<Address, AnnounceError> {
+    let wrong = wrong("address", ASLEEP, "none with --vassal, and without a program");
+    match &args.vassal {
+        None => Err(wrong("there is no name to be known by".to_owned())),
+        Some(_) if !args.command.is_empty() => Err(wrong("the program is awake".to_owned())),
+        Some(_) => Ok(Address::Nowhere),
+    }
 }
 
 /// The program's address; a relative socket path is made absolute, for the router runs elsewhere.

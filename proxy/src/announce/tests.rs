@@ -193,3 +193,22 @@ impl KeyFiles for OneKey {
         (file_name == "a.example.pem").then(|| self.0.clone())
     }
 }
+
+#[test]
+fn the_name_of_a_vassal_that_sleeps_is_kept_without_an_address() {
+    let place = Place::new();
+    let server = place.path("router");
+    let asleep = ["--server", text(&server), "--key", "a.example", "--address", "none"];
+    let line = |more: &[&'static str]| {
+        arguments(&asleep.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    let plan = Plan::of(&line(&["--vassal", "foo.ini"])).expect("a name");
+    plan.voice().expect("a socket").subscribe();
+    let (command, said) = place.next();
+    assert_eq!(command, 0);
+    assert!(said.contains("address\0\0"), "{said:?}");
+    assert!(said.contains("vassal\u{7}\0foo.ini"), "{said:?}");
+    for wrong in [&[][..], &["--vassal", "foo.ini", "--", "sleep", "9"]] {
+        assert!(Plan::of(&line(wrong)).is_err_and(|error| error.is_usage()), "{wrong:?}");
+    }
+}
