@@ -12,6 +12,7 @@ mod file;
 mod headers;
 mod key_table;
 pub mod limits;
+mod on_demand;
 pub mod problem;
 mod reference;
 mod resilience;
@@ -34,6 +35,7 @@ use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
+pub use on_demand::Waking;
 pub use problem::{ConfigError, Place, Problem};
 pub use reference::render as reference;
 pub use senders::Senders;
@@ -114,6 +116,8 @@ pub struct Settings {
     pub sticky_secret: Option<Box<[u8]>>,
     /// Bounds on what clients may use.
     pub limits: ClientLimits,
+    /// Who starts vassals on demand.
+    pub waking: Waking,
 }
 
 /// Digest of the signatures and the directory of the public keys.
@@ -289,6 +293,7 @@ impl Default for Settings {
             keys: Vec::new(),
             sticky_secret: None,
             limits: ClientLimits::default(),
+            waking: Waking::default(),
         }
     }
 }

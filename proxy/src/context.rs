@@ -25,6 +25,7 @@ use crate::{
     http::{request_id::RequestIds, rtsp::pairs::Pairs},
     http2::node::Links,
     introduction::Introduction,
+    on_demand::{Wakes, emperor::Emperor},
     policy::{Policies, streams::Switch},
     sources::NamedSources,
     tls::{
@@ -71,6 +72,8 @@ pub struct Shared {
     pub certs: CertStore,
     /// Whether uwsgi nodes get client certificates as PEM too.
     pub pem_export: PemExport,
+    /// Who starts vassals that sleep, if anybody does.
+    pub emperor: Option<Emperor>,
 }
 
 /// What holds for the fields of all requests, whatever their key.
@@ -93,6 +96,8 @@ pub struct Context {
     pub pool: RefCell<Pool>,
     /// Requests that wait for a node with room.
     pub queues: Rc<Queues>,
+    /// Requests that wait for a vassal to start.
+    pub wakes: Wakes,
     /// Values of sticky cookies.
     pub tokens: Tokens,
     /// Heads that are not complete.

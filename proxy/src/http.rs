@@ -37,4 +37,5 @@ pub mod sticky;
 pub mod trailers;
 pub mod unserved;
 mod wait_room;
+pub mod wake;
 pub mod wish;

@@ -15,6 +15,7 @@ pub mod http;
 pub mod http2;
 pub mod introduction;
 pub mod node;
+pub mod on_demand;
 pub mod policy;
 pub mod preface;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod compression;
 mod headers;
 pub mod health;
+pub mod on_demand;
 pub mod resilience;
 pub mod streams;
 
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use route_table::RouteKey;
 
 use crate::config::Timeouts;
+use on_demand::OnDemand;
 use resilience::Resilience;
 use streams::Streams;
 
@@ -37,6 +39,8 @@ pub struct Policy {
     pub headers: HeaderPolicy,
     /// What is compressed.
     pub compression: Compression,
+    /// Waiting for vassals that sleep.
+    pub on_demand: OnDemand,
 }
 
 /// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.

@@ -5,6 +5,7 @@
 //! another one may be tried, afterwards never. Nodes are those that speak so ([`Speech`]): requests
 //! never reach them, and these bytes never reach a node of requests.
 
+mod asleep;
 pub mod choice;
 mod conclude;
 mod hello;

@@ -1,6 +1,7 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
 mod limiting;
+mod on_demand;
 mod sockets;
 mod static_nodes;
 
@@ -40,6 +41,7 @@ use crate::{
     http::{rejects, request_id::RequestId},
     http2::node::Links,
     introduction,
+    on_demand::Wakes,
     policy::{Policies, streams::rtsp_anywhere},
     serve::HttpService,
     sources::NamedSources,
@@ -134,6 +136,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
     )?;
     let subscribe = subscriber.local_addrs();
 
+    let emperor = Arc::default();
     let shared = Arc::new(Shared {
         timeouts: settings.policy.timeouts,
         policies: Policies::new(settings.policy.clone(), &settings.keys),
@@ -153,6 +156,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         tls: tls_config(&certs, settings.http2)?,
         certs: certs.clone(),
         pem_export: settings.pem_export,
+        emperor: on_demand::emperor(settings, &table, &emperor).map_err(RunError::Start)?,
     });
     let drain = Arc::new(Drain::default());
     let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;
@@ -178,6 +182,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         table,
         metrics,
         subscriptions: counters,
+        emperor,
         certs,
         log,
         drain: drain.clone(),
@@ -221,6 +226,7 @@ impl Fleet<'_> {
             };
             let heads_max = limiting::worker_heads_max(self.settings);
             let exchanges_max = limiting::worker_exchanges_max(self.settings);
+            let wakes_max = on_demand::worker_wakes_max(self.settings);
             let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
             workers.push(worker::start(plan, move || {
                 let heads = Rc::new(Heads::new(heads_max));
@@ -230,6 +236,7 @@ impl Fleet<'_> {
                     table: table.reader().into(),
                     pool: Pool::default().into(),
                     queues: Default::default(),
+                    wakes: Wakes::new(wakes_max),
                     heads,
                     tokens: Default::default(),
                     fairness,

@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use crate::context::Scheme;
 use crate::explain::{self, Listening, Sources};
+use crate::on_demand::emperor::Standing;
 use crate::tls::cert_store::CertStore;
 use cert_metrics::CertCollector;
 
@@ -49,6 +50,8 @@ pub struct RouterState {
     pub metrics: Arc<Metrics>,
     /// What the subscription thread counts.
     pub subscriptions: Arc<SubscriptionCounters>,
+    /// What the emperor was asked.
+    pub emperor: Arc<Standing>,
     /// The certificates.
     pub certs: CertStore,
     /// For what its writer lost.
@@ -92,6 +95,7 @@ impl AdminSource for RouterState {
             &self.process,
             &TableCollector::new(self.table.clone()),
             &*self.subscriptions,
+            &*self.emperor,
             &CertCollector::new(&self.certs),
             &self.log,
         ])

@@ -13,7 +13,7 @@ use super::catalog::Opt;
 use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
-use super::{Given, Settings, limits, resilience, values};
+use super::{Given, Settings, limits, on_demand, resilience, values};
 use crate::http::request_id::RequestIds;
 use crate::tls::client_cert::PemExport;
 
@@ -105,6 +105,9 @@ impl Draft {
             Opt::Io => settings.io = values::io_choice(text)?,
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
+            }
+            Opt::EmperorSocket | Opt::WakeTotalMax => {
+                on_demand::set_router(&mut settings.waking, opt, text)?;
             }
             Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
             Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {

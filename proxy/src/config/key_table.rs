@@ -9,7 +9,7 @@ use route_table::RouteKey;
 use super::catalog::{Opt, Section};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, compression, headers, limits, resilience, streams, values};
+use super::{Given, compression, headers, limits, on_demand, resilience, streams, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -77,6 +77,7 @@ fn take(policy: &mut Policy, seen: &mut Seen, given: Given) -> Result<(), Proble
 pub fn set(policy: &mut Policy, opt: Opt, text: &str) -> Result<(), String> {
     match opt {
         Opt::BodyBytesMax => policy.body_bytes_max = values::bytes_or_none(text)?,
+        Opt::WakeMax | Opt::WakeTimeout => on_demand::set(&mut policy.on_demand, opt, text)?,
         _ if opt.facts().section == Section::Resilience => {
             resilience::set(&mut policy.resilience, opt, text)?;
         }

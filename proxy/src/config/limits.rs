@@ -44,6 +44,8 @@ pub const SECRET_BYTES_MAX: usize = 4096;
 pub const CHECKS_MAX: u32 = 100;
 /// Longest queue of a key.
 pub const QUEUE_MAX: u32 = 100_000;
+/// Requests that wait for vassals to start in the whole router, unless set.
+pub const WAKE_TOTAL_DEFAULT: usize = 4096;
 /// Largest weight of a static node.
 pub const WEIGHT_MAX: u32 = 65_535;
 

@@ -69,7 +69,7 @@ impl Senders {
             Opt::UseCredentials => self.use_credentials = values::switch(text)?,
             Opt::SignSkipUid => self.sign_skip_uid.push(trusted_uid(text)?),
             Opt::MulticastInterface => self.multicast_interface.push(interface(text)?),
-            Opt::Resubscribe => self.resubscribe.push(target(text)?),
+            Opt::Resubscribe => self.resubscribe.push(values::datagram_target(text)?),
             _ => self.credentials_check.push(values::directory(text)?),
         }
         Ok(())
@@ -144,15 +144,5 @@ fn interface(text: &str) -> Result<Ipv4Addr, String> {
     match address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
         true => Err("no interface has this address".to_owned()),
         false => Ok(address),
-    }
-}
-
-/// Where another router takes subscriptions. Its socket need not be there yet.
-fn target(text: &str) -> Result<ListenAddr, String> {
-    let target: ListenAddr = text.parse().map_err(|error| format!("{error}"))?;
-    match target.ip() {
-        Some(to) if to.port() == 0 => Err("nothing can be sent to port 0".to_owned()),
-        Some(to) if to.ip().is_unspecified() => Err("it names no machine".to_owned()),
-        _ => Ok(target),
     }
 }

@@ -18,6 +18,16 @@ use crate::tls::cert_store::ClientAuth;
 
 use super::{Http2, ProxySource, RawListener, SignCheck, StaticRoute, Via, limits, units};
 
+/// Where datagrams are sent. Its socket need not be there yet.
+pub fn datagram_target(text: &str) -> Result<ListenAddr, String> {
+    let target: ListenAddr = text.parse().map_err(|error| format!("{error}"))?;
+    match target.ip() {
+        Some(to) if to.port() == 0 => Err("nothing can be sent to port 0".to_owned()),
+        Some(to) if to.ip().is_unspecified() => Err("it names no machine".to_owned()),
+        _ => Ok(target),
+    }
+}
+
 /// A listen address; the directory of a socket path must exist.
 pub fn listener(text: &str) -> Result<ListenAddr, String> {
     let addr: ListenAddr = text.parse().map_err(|error| format!("{error}"))?;

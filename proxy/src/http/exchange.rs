@@ -30,6 +30,7 @@ use super::{
     rejects,
     response::{Asked, Finished, Progressed},
     rtsp::over_http,
+    wake::{self, Unplanned},
 };
 use crate::{
     client::{ClientReader, ClientWriter},
@@ -93,7 +94,7 @@ pub(super) struct Exchange<'a> {
     pub(super) ctx: &'a Context,
     pub(super) policy: &'a Policy,
     pub(super) client: Client<'a>,
-    record: &'a mut Record,
+    pub(super) record: &'a mut Record,
     pub(super) tried: Tried,
 }
 
@@ -108,9 +109,10 @@ impl<'a> Exchange<'a> {
             Body::Coming if self.must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
                 Ok(held) => {
                     let length = Held::Bytes(held.bytes().len() as u64);
-                    match self.judge_again(length) {
+                    match self.judge_awake(length).await {
                         Ok(again) => plan = again,
-                        Err(refusal) => return Outcome::Answer(refusal),
+                        Err(Unplanned::Refused(refusal)) => return Outcome::Answer(refusal),
+                        Err(_left) => return self.failed(wake::client_gone(), 0),
                     }
                     Body::Held(held)
                 }
@@ -202,8 +204,9 @@ impl<'a> Exchange<'a> {
                 Retry::FreshConnection => how = Checkout::Fresh,
                 Retry::NextNode => self.tried.push(node.id),
             }
-            match self.judge_again(held) {
+            match self.judge_awake(held).await {
                 Ok(again) => plan = again,
+                Err(Unplanned::Left) => return self.failed(wake::client_gone(), 0),
                 // No node is left: what the last one did says more than that.
                 Err(_refusal) => return self.failed(failure, 0),
             }
@@ -336,11 +339,21 @@ impl<'a> Exchange<'a> {
         Outcome::Tunnelled
     }
 
-    pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Refusal> {
+    /// The same, but a request whose key has only vassals that sleep waits for one.
+    async fn judge_awake(&self, held: Held) -> Result<Plan, Unplanned> {
+        match self.judge_again(held) {
+            // Boxed, so that requests with a node do not carry its state.
+            Err(Unplanned::Asleep(asleep)) => Box::pin(self.wake(*asleep, held)).await,
+            judged => judged,
+        }
+    }
+
+    pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Unplanned> {
         let round = Round { tried: &self.tried, held, id: self.record.id };
         match judge(self.ctx, self.client.conn, self.client.inbound.head(), &round) {
             Judged::Admitted(plan) => Ok(plan),
-            Judged::Refused(refusal) => Err(refusal),
+            Judged::Refused(refusal) => Err(Unplanned::Refused(refusal)),
+            Judged::Asleep(asleep) => Err(Unplanned::Asleep(asleep)),
             Judged::Partial | Judged::Rtsp(_) => {
                 unreachable!("a held head was a complete one of HTTP when it was judged first")
             }

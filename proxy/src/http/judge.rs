@@ -40,6 +40,7 @@ use super::{
     },
     sticky::StickyCookie,
     unserved,
+    wake::Asleep,
 };
 use crate::{
     compress::{Accepted, Coding},
@@ -57,6 +58,8 @@ pub enum Judged {
     Refused(Refusal),
     /// The request goes to a node.
     Admitted(Plan),
+    /// The request can wait for a vassal to start.
+    Asleep(Box<Asleep>),
     /// It is no HTTP but an RTSP request.
     Rtsp(Box<rtsp::Call>),
 }
@@ -156,6 +159,10 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], round: &Round<'_>) -
     };
     match admit(ctx, conn, &head, &host, round) {
         Ok(plan) => Judged::Admitted(plan),
+        Err(Denial::Asleep(sleeper)) => {
+            let refusal = refuse(ctx, &head, Denial::Status(503));
+            Judged::Asleep(Box::new(Asleep { sleeper: *sleeper, refusal }))
+        }
         Err(denial) => Judged::Refused(refuse(ctx, &head, denial)),
     }
 }
@@ -320,10 +327,10 @@ fn choose(
             over_http::choose(ctx, *part, pair, tried, || route.pick_by(&rules, tried))
         }
     };
-    let node = node.ok_or_else(|| {
-        unserved::count(ctx, route, tried);
-        Denial::Status(503)
-    })?;
+    let Some(node) = node else {
+        let sleeper = unserved::sleeper(ctx, route, tried, id, Speech::Requests, admitted);
+        return Err(sleeper.map_or(Denial::Status(503), Denial::Asleep));
+    };
     let cookie = sticky
         .filter(|_| rules.wanted != Some(node.id))
         .map(|(secret, _)| ctx.tokens.cookie(secret, route, &node));

@@ -3,7 +3,7 @@
 use http1_wire::{Method, RequestFraming, RequestHead, TargetError};
 
 use super::{gate::Shed, rejects, reply::Text};
-use crate::context::Context;
+use crate::{context::Context, on_demand::Sleeper};
 
 /// A request answered by this router.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,7 +70,7 @@ pub fn refuse(ctx: &Context, head: &RequestHead<'_, '_>, denial: Denial) -> Refu
             ctx.shard.count_head_reject(rejects::index(error.label()));
             (error.status(), error.to_string())
         }
-        Denial::Outdated => (denial.status(), String::new()),
+        Denial::Outdated | Denial::Asleep(_) => (denial.status(), String::new()),
         Denial::Shed(shed) => (shed.status, shed.detail.to_owned()),
     };
     let is_usable = !matches!(denial, Denial::Outdated);
@@ -100,6 +100,8 @@ pub enum Denial {
     Outdated,
     /// There are too many.
     Shed(Shed),
+    /// Its key has only vassals that sleep, of which one can be woken.
+    Asleep(Box<Sleeper>),
     /// Its path cannot be decoded, which a uwsgi node needs.
     Path(TargetError),
     /// The client should go to this place.
@@ -114,6 +116,7 @@ impl Denial {
             Self::Path(error) => error.status(),
             Self::Outdated => 421,
             Self::Shed(shed) => shed.status,
+            Self::Asleep(_) => 503,
         }
     }
 }

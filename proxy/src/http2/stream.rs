@@ -36,6 +36,7 @@ use crate::{
         record::Record,
         rejects,
         reply::{self, Text},
+        wake::{self, Asleep, Unplanned},
     },
 };
 
@@ -64,6 +65,7 @@ pub async fn serve(
     let shown = match &judged {
         Judged::Admitted(plan) => plan.head_bytes,
         Judged::Refused(refusal) => refusal.head.map_or(0, |head| head.head_bytes),
+        Judged::Asleep(asleep) => asleep.head_bytes(),
         Judged::Partial | Judged::Rtsp(_) => 0,
     };
     stream.inbound.hold_head(shown);
@@ -147,9 +149,16 @@ impl Stream {
 
     async fn answer(&mut self, judged: Judged, record: &mut Record) {
         let Connection { ctx, conn, .. } = &*self.connection;
+        let judged = match judged {
+            // Boxed, so that streams with a node do not carry its state.
+            Judged::Asleep(asleep) => Box::pin(self.wake(*asleep)).await,
+            judged => judged,
+        };
         let refusal = match judged {
-            // What is written here is a whole head.
-            Judged::Partial | Judged::Rtsp(_) => Refusal::closing(400, String::new(), b""),
+            // What is written here is a whole head, and was waited for.
+            Judged::Partial | Judged::Rtsp(_) | Judged::Asleep(_) => {
+                Refusal::closing(400, String::new(), b"")
+            }
             Judged::Refused(refusal) => {
                 ctx.shard.add(Counter::Requests, u64::from(refusal.head.is_some()));
                 record.termination = termination_of(&refusal);
@@ -170,6 +179,16 @@ impl Stream {
             }
         };
         self.refuse(&refusal, record).await;
+    }
+
+    /// What a request comes to whose vassal is waited for. One that its client gives up is dropped.
+    async fn wake(&self, asleep: Asleep) -> Judged {
+        let Connection { ctx, conn, .. } = &*self.connection;
+        match wake::first(ctx, conn, self.inbound.head(), asleep, || false).await {
+            Ok(plan) => Judged::Admitted(plan),
+            Err(Unplanned::Refused(refusal)) => Judged::Refused(refusal),
+            Err(Unplanned::Left | Unplanned::Asleep(_)) => Judged::Partial,
+        }
     }
 
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) {

@@ -14,6 +14,7 @@ use crate::{
         in_flight::Room,
         unserved,
     },
+    on_demand::Sleeper,
     policy::PolicyId,
 };
 
@@ -77,30 +78,39 @@ impl Unserved {
     }
 }
 
+/// Why no node is chosen.
+pub enum NoNode {
+    /// There is none; counted.
+    Unserved(Unserved),
+    /// A vassal of the key sleeps and can be waited for.
+    Asleep(Box<Sleeper>),
+}
+
 /// Chooses a node that was not tried.
 ///
 /// # Errors
-/// [`Unserved`]; counted at the first try.
+/// [`NoNode`]; counted at the first try.
 pub fn choose(
     ctx: &Context,
     conn: &ConnFacts,
     errand: &impl Errand,
     tried: &Tried,
-) -> Result<Chosen, Unserved> {
+) -> Result<Chosen, NoNode> {
     let mut reader = ctx.table.borrow_mut();
     let table = reader.load();
     let Some(route) = errand.route(ctx, conn, table, tried) else {
         if tried.is_first() {
             ctx.shard.count(errand.unknown(conn));
         }
-        return Err(Unserved::UnknownKey);
+        return Err(NoNode::Unserved(Unserved::UnknownKey));
     };
     let id = ctx.shared.policies.id_of(route.key());
     let policy = ctx.shared.policies.get(id);
     let client = errand.client(conn);
     let admitted = if tried.is_first() {
-        gate::pass(ctx, client, &route, id, policy)
-            .map_err(|shed| if shed.status == 429 { Unserved::Early } else { Unserved::Crowded })?
+        gate::pass(ctx, client, &route, id, policy).map_err(|shed| {
+            NoNode::Unserved(if shed.status == 429 { Unserved::Early } else { Unserved::Crowded })
+        })?
     } else {
         Admitted::default()
     };
@@ -113,8 +123,8 @@ pub fn choose(
         ..PickRules::default()
     };
     let Some(node) = route.pick_by(&rules, tried) else {
-        unserved::count(ctx, &route, tried);
-        return Err(Unserved::Crowded);
+        let sleeper = unserved::sleeper(ctx, &route, tried, id, errand.speech(), admitted);
+        return Err(sleeper.map_or(NoNode::Unserved(Unserved::Crowded), NoNode::Asleep));
     };
     let room = Room::of(&route, &policy.resilience);
     Ok(Chosen { key: route.key().clone(), policy: id, admitted, room, node })

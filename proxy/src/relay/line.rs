@@ -102,7 +102,8 @@ impl<'a, E: Errand> Line<'a, E> {
         for _ in 0..ATTEMPTS_MAX {
             let mut chosen = match choose(self.ctx, &self.conn, &self.errand, &self.tried) {
                 Ok(chosen) => chosen,
-                Err(unserved) => return Err(self.unserved(unserved)),
+                // Boxed, so that connections with a node do not carry its state.
+                Err(none) => Box::pin(self.wake(none)).await?,
             };
             if self.tried.is_first() {
                 admitted = std::mem::take(&mut chosen.admitted);
@@ -140,7 +141,7 @@ impl<'a, E: Errand> Line<'a, E> {
     }
 
     /// What the last node did says more than that there is none left.
-    fn unserved(&mut self, unserved: Unserved) -> Unserved {
+    pub(super) fn unserved(&mut self, unserved: Unserved) -> Unserved {
         if self.record.node.is_none() {
             self.record.termination = Termination::new(FaultOf::Router, unserved.phase());
             return unserved;

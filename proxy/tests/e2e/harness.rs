@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod client;
 pub mod client_pki;
 pub mod datagram;
+pub mod emperor;
 pub mod h2;
 pub mod h2_frames;
 pub mod metrics;

@@ -27,6 +27,7 @@ mod http2_nodes;
 mod http2_websocket;
 mod limits;
 mod mountpoints;
+mod on_demand;
 mod passthrough;
 mod policy;
 mod proxy_protocol;

@@ -155,6 +155,12 @@ families! {
         "Requests that waited because all nodes of their key were full.";
     QUEUE_REFUSALS = Counter "suzerain_queue_refusals_total" ["reason"]
         "Requests that left the queue of their key without a node, by reason.";
+    WAKE_WAITS = Counter "suzerain_wake_waits_total" []
+        "Requests that waited for a vassal to start.";
+    WAKE_REFUSALS = Counter "suzerain_wake_refusals_total" ["reason"]
+        "Requests that got no vassal, at once or after waiting for one to start, by reason.";
+    VASSAL_SPAWNS = Counter "suzerain_vassal_spawns_total" ["outcome"]
+        "Commands to spawn a vassal, by whether the emperor's socket took them.";
     KEYS = Gauge "suzerain_keys" []
         "Keys in the route table.";
     NODES = Gauge "suzerain_nodes" []

@@ -5,6 +5,7 @@
 
 mod compression;
 mod headers;
+mod on_demand;
 mod relays;
 mod resilience;
 mod senders;
@@ -23,6 +24,7 @@ const PARTS: &[&[OptFacts]] = &[
     compression::COMPRESSION,
     resilience::RESILIENCE,
     senders::SENDERS,
+    on_demand::ON_DEMAND,
     streams::STREAMS,
     timeouts::TIMEOUTS,
 ];

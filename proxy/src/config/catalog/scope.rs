@@ -54,6 +54,8 @@ impl Opt {
             | Self::CompressBytesMin
             | Self::HttpAutoGzip
             | Self::AbortOnClose
+            | Self::WakeMax
+            | Self::WakeTimeout
             | Self::TimeoutHead
             | Self::TimeoutKeepalive
             | Self::TimeoutBodyIdle

@@ -63,6 +63,12 @@ pub fn vassal_command(command: &mut Command, uwsgi: &Path, node: &str, socket: &
     command.args(["--socket", socket, "--wsgi-file", APP]).env("NODE", node);
 }
 
+/// The configuration of an emperor's vassal that serves the application, with these lines of its own.
+pub fn ini(uwsgi: &Path, own: &str) -> String {
+    let plugins = if needs_plugin(uwsgi) { "plugins = python3\n" } else { "" };
+    format!("[uwsgi]\n{plugins}master = true\nneed-app = true\nwsgi-file = {APP}\n{own}")
+}
+
 /// A vassal whose application answers with `node` as its name.
 pub fn vassal(node: &str) -> VassalSetup {
     let socket = "127.0.0.1:0".to_owned();

@@ -229,6 +229,22 @@ counters! {
         /// The client left.
         QueueLeft = "client_left",
     }
+    WAKE_WAITS {
+        /// A request began to wait for a vassal.
+        WakeWaits
+    }
+    WAKE_REFUSALS {
+        /// As many wait for the key as may.
+        WakeKeyFull = "key_full",
+        /// As many wait in the worker as may.
+        WakeRouterFull = "router_full",
+        /// The emperor cannot be told.
+        WakeNoEmperor = "no_emperor",
+        /// The vassal did not come in time.
+        WakeTimeouts = "timeout",
+        /// The client left.
+        WakeLeft = "client_left",
+    }
     ACCESS_LOG_RECORDS {
         /// A record reached the writer's queue.
         AccessLogRecords

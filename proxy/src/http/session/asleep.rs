@@ -1,0 +1,30 @@
+//! The part of a session that waits for vassals.
+
+use router_core::metrics::Counter;
+
+use super::{After, Session};
+use crate::http::{
+    judge::Judged,
+    record::Record,
+    wake::{self, Asleep, Unplanned},
+};
+
+impl Session {
+    /// What a request comes to whose vassal is waited for. `Err`: its client left.
+    pub(super) async fn wake(&mut self, asleep: Asleep) -> Result<Judged, After> {
+        let (head_bytes, reader) = (asleep.head_bytes(), &self.reader);
+        let bytes = self.inbound.bytes();
+        match wake::first(&self.ctx, &self.conn, bytes, asleep, || reader.has_left()).await {
+            Ok(plan) => Ok(Judged::Admitted(plan)),
+            Err(Unplanned::Refused(refusal)) => Ok(Judged::Refused(refusal)),
+            Err(Unplanned::Left | Unplanned::Asleep(_)) => {
+                self.ctx.shard.add(Counter::Requests, 1);
+                let mut record = Record::begin(self.began, head_bytes);
+                record.termination = wake::client_gone().termination;
+                self.inbound.hold_head(head_bytes);
+                self.conclude(&record);
+                Err(After::Abort)
+            }
+        }
+    }
+}
