@@ -28,6 +28,7 @@ mod http2_websocket;
 mod limits;
 mod mountpoints;
 mod on_demand;
+mod on_demand_emperor;
 mod passthrough;
 mod policy;
 mod proxy_protocol;
