@@ -30,7 +30,7 @@ use super::{
     rejects,
     response::{Asked, Finished, Progressed},
     rtsp::over_http,
-    wake::{self, Unplanned},
+    wake::Unplanned,
 };
 use crate::{
     client::{ClientReader, ClientWriter},
@@ -109,10 +109,9 @@ impl<'a> Exchange<'a> {
             Body::Coming if self.must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
                 Ok(held) => {
                     let length = Held::Bytes(held.bytes().len() as u64);
-                    match self.judge_awake(length).await {
+                    match self.judge_again(length) {
                         Ok(again) => plan = again,
-                        Err(Unplanned::Refused(refusal)) => return Outcome::Answer(refusal),
-                        Err(_left) => return self.failed(wake::client_gone(), 0),
+                        Err(unplanned) => return Outcome::Answer(unplanned.refusal()),
                     }
                     Body::Held(held)
                 }
@@ -158,7 +157,14 @@ impl<'a> Exchange<'a> {
             Body::Here(_) | Body::Coming => Held::No,
         };
         let mut how = Checkout::Any;
+        let mut waits = None;
         for attempt in 1.. {
+            if let Some(waits) = waits.take() {
+                match self.wake(waits, &mut plan, held).await {
+                    Ok(()) => {}
+                    Err(failure) => return self.failed(failure, 0),
+                }
+            }
             let progressed = Progressed::default();
             let _in_flight = match plan.room.take() {
                 None => InFlight::begin(&plan.node),
@@ -204,9 +210,9 @@ impl<'a> Exchange<'a> {
                 Retry::FreshConnection => how = Checkout::Fresh,
                 Retry::NextNode => self.tried.push(node.id),
             }
-            match self.judge_awake(held).await {
+            match self.judge_again(held) {
                 Ok(again) => plan = again,
-                Err(Unplanned::Left) => return self.failed(wake::client_gone(), 0),
+                Err(Unplanned::Asleep(asleep)) => waits = Some(Box::new((*asleep, failure))),
                 // No node is left: what the last one did says more than that.
                 Err(_refusal) => return self.failed(failure, 0),
             }
@@ -337,15 +343,6 @@ impl<'a> Exchange<'a> {
         node.load.add_bytes(moved.from_second.get(), moved.from_first.get());
         self.record.termination = end.termination();
         Outcome::Tunnelled
-    }
-
-    /// The same, but a request whose key has only vassals that sleep waits for one.
-    async fn judge_awake(&self, held: Held) -> Result<Plan, Unplanned> {
-        match self.judge_again(held) {
-            // Boxed, so that requests with a node do not carry its state.
-            Err(Unplanned::Asleep(asleep)) => Box::pin(self.wake(*asleep, held)).await,
-            judged => judged,
-        }
     }
 
     pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Unplanned> {

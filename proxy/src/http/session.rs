@@ -204,16 +204,9 @@ impl Session {
 
     async fn answer(&mut self, judged: Judged) -> After {
         self.reader.watch().disarm(Half::Read);
-        let judged = match judged {
-            // Boxed, so that requests with a node do not carry its state.
-            Judged::Asleep(asleep) => match Box::pin(self.wake(*asleep)).await {
-                Ok(judged) => judged,
-                Err(after) => return after,
-            },
-            judged => judged,
-        };
         match judged {
-            Judged::Partial | Judged::Asleep(_) => After::Keep,
+            Judged::Partial => After::Keep,
+            Judged::Asleep(asleep) => self.answer_awake(*asleep).await,
             Judged::Refused(refusal) => {
                 self.ctx.shard.add(Counter::Requests, u64::from(refusal.head.is_some()));
                 let head_bytes = refusal.head.map_or(0, |head| head.head_bytes);

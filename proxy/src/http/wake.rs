@@ -1,5 +1,7 @@
 //! Waiting for a vassal to start, as requests do: judged anew when their key has a node.
 
+use std::pin::Pin;
+
 use route_table::Tried;
 use router_core::termination::Phase;
 
@@ -38,6 +40,18 @@ pub enum Unplanned {
     Left,
 }
 
+impl Unplanned {
+    /// The answer of this router, if it does not wait.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Asleep(asleep) => asleep.refusal,
+            // Nobody reads it.
+            Self::Left => Refusal::closing(400, String::new(), b""),
+        }
+    }
+}
+
 /// What the first judgement of the head at the begin of `bytes` comes to once its vassal is awake.
 ///
 /// # Errors
@@ -52,19 +66,33 @@ pub async fn first(
     let mut tried = Tried::default();
     tried.note_counted();
     let round = Round { tried: &tried, held: Held::No, id: None };
-    plan(asleep, ctx, has_left, || judge(ctx, conn, bytes, &round)).await
+    awake(asleep, ctx, has_left, || judge(ctx, conn, bytes, &round)).await
 }
 
 impl Exchange<'_> {
-    /// The same for a later attempt.
+    /// A new `plan` for the attempt after `waits`, a failure, once a vassal is awake. In boxes, so that
+    /// requests with a node do not carry it.
     ///
     /// # Errors
-    /// [`Unplanned`], never that it can wait.
-    pub(super) async fn wake(&self, asleep: Asleep, held: Held) -> Result<Plan, Unplanned> {
-        let (reader, head) = (&self.client.reader, self.client.inbound.head());
-        let round = Round { tried: &self.tried, held, id: self.record.id };
-        let again = || judge(self.ctx, self.client.conn, head, &round);
-        plan(asleep, self.ctx, || reader.has_left(), again).await
+    /// The failure, which says more than that there is no other node; or that the client has left.
+    pub(super) fn wake<'s>(
+        &'s self,
+        waits: Box<(Asleep, Failure)>,
+        plan: &'s mut Plan,
+        held: Held,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + 's>> {
+        Box::pin(async move {
+            let (asleep, failure) = *waits;
+            let (reader, head) = (&self.client.reader, self.client.inbound.head());
+            let round = Round { tried: &self.tried, held, id: self.record.id };
+            let again = || judge(self.ctx, self.client.conn, head, &round);
+            match awake(asleep, self.ctx, || reader.has_left(), again).await {
+                Ok(again) => *plan = again,
+                Err(Unplanned::Left) => return Err(client_gone()),
+                Err(_) => return Err(failure),
+            }
+            Ok(())
+        })
     }
 }
 
@@ -73,7 +101,7 @@ pub fn client_gone() -> Failure {
     Failure::client(Phase::Connect, 400, Cause::ClientGone)
 }
 
-async fn plan(
+async fn awake(
     asleep: Asleep,
     ctx: &Context,
     has_left: impl Fn() -> bool,

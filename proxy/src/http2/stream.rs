@@ -4,7 +4,13 @@
 //! so that routing, retries and the access log read it as they read all heads. A stream that its
 //! client gives up ends at once, and the node's connection with it.
 
-use std::{future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Instant};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::Poll,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, ext::Protocol, server::SendResponse};
@@ -149,16 +155,10 @@ impl Stream {
 
     async fn answer(&mut self, judged: Judged, record: &mut Record) {
         let Connection { ctx, conn, .. } = &*self.connection;
-        let judged = match judged {
-            // Boxed, so that streams with a node do not carry its state.
-            Judged::Asleep(asleep) => Box::pin(self.wake(*asleep)).await,
-            judged => judged,
-        };
         let refusal = match judged {
-            // What is written here is a whole head, and was waited for.
-            Judged::Partial | Judged::Rtsp(_) | Judged::Asleep(_) => {
-                Refusal::closing(400, String::new(), b"")
-            }
+            Judged::Asleep(asleep) => return self.answer_awake(*asleep, record).await,
+            // What is written here is a whole head.
+            Judged::Partial | Judged::Rtsp(_) => Refusal::closing(400, String::new(), b""),
             Judged::Refused(refusal) => {
                 ctx.shard.add(Counter::Requests, u64::from(refusal.head.is_some()));
                 record.termination = termination_of(&refusal);
@@ -179,6 +179,18 @@ impl Stream {
             }
         };
         self.refuse(&refusal, record).await;
+    }
+
+    /// Answers once the vassal is awake. Boxed, so that streams with a node do not carry it.
+    fn answer_awake<'s>(
+        &'s mut self,
+        asleep: Asleep,
+        record: &'s mut Record,
+    ) -> Pin<Box<dyn Future<Output = ()> + 's>> {
+        Box::pin(async move {
+            let judged = self.wake(asleep).await;
+            self.answer(judged, record).await;
+        })
     }
 
     /// What a request comes to whose vassal is waited for. One that its client gives up is dropped.

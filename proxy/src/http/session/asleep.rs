@@ -1,5 +1,7 @@
 //! The part of a session that waits for vassals.
 
+use std::pin::Pin;
+
 use router_core::metrics::Counter;
 
 use super::{After, Session};
@@ -10,8 +12,21 @@ use crate::http::{
 };
 
 impl Session {
+    /// Answers a request once its vassal is awake. Boxed, so that those with a node do not carry it.
+    pub(super) fn answer_awake(
+        &mut self,
+        asleep: Asleep,
+    ) -> Pin<Box<dyn Future<Output = After> + '_>> {
+        Box::pin(async move {
+            match self.wake(asleep).await {
+                Ok(judged) => self.answer(judged).await,
+                Err(after) => after,
+            }
+        })
+    }
+
     /// What a request comes to whose vassal is waited for. `Err`: its client left.
-    pub(super) async fn wake(&mut self, asleep: Asleep) -> Result<Judged, After> {
+    async fn wake(&mut self, asleep: Asleep) -> Result<Judged, After> {
         let (head_bytes, reader) = (asleep.head_bytes(), &self.reader);
         let bytes = self.inbound.bytes();
         match wake::first(&self.ctx, &self.conn, bytes, asleep, || reader.has_left()).await {
