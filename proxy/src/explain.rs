@@ -12,10 +12,13 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http1_wire::decode_path;
 use route_table::limits::DOTSPLIT_LOOKUPS_MAX;
 use route_table::{
-    CanonicalHost, Dotsplit, HostBuf, KeyError, MountKeys, Route, RouteKey, Table, canonical_host,
+    CanonicalHost, Dotsplit, HostBuf, KeyError, MountKeys, Node, Route, RouteKey, Speech, Table,
+    canonical_host,
 };
 use router_core::address::ListenAddr;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,7 @@ pub use nodes::{NodeStanding, Standing};
 pub use url::UrlError;
 
 use crate::context::Scheme;
+use crate::policy::streams::Switch;
 use url::Parts;
 
 /// A client listener, as far as an explanation cares.
@@ -52,6 +56,8 @@ pub struct Sources<'a> {
     pub now_ms: u64,
     /// The wall clock, in seconds.
     pub now_unix: u64,
+    /// Whether vassals that sleep are woken.
+    pub on_demand: Switch,
 }
 
 /// What a request for one URL would get.
@@ -172,6 +178,11 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
                 "the key's nodes speak TLS or raw TCP, for listeners that pass that on".to_owned()
             }
             [] => "the key has no node".to_owned(),
+            asleep if sources.on_demand == Switch::On && asleep.iter().any(takes_requests) => {
+                told.status = None;
+                "the key has only vassals that sleep: a request has one spawned and waits"
+                    .to_owned()
+            }
             _ => "the key has only vassals without an address".to_owned(),
         });
     } else if told.nodes.iter().all(NodeStanding::is_out) {
@@ -181,6 +192,10 @@ fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sour
     }
     told.nodes.extend(nodes::foreign(route.nodes(), sources));
     told.nodes.extend(nodes::asleep(route.asleep(), sources));
+}
+
+fn takes_requests(node: &Arc<Node>) -> bool {
+    Speech::Requests.suits(node.facts.proto)
 }
 
 /// The lookups of `Table::lookup_path`, written down.

@@ -182,6 +182,7 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         table,
         metrics,
         subscriptions: counters,
+        on_demand: on_demand::switch(settings),
         emperor,
         certs,
         log,

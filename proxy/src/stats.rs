@@ -27,6 +27,7 @@ use serde::Serialize;
 use crate::context::Scheme;
 use crate::explain::{self, Listening, Sources};
 use crate::on_demand::emperor::Standing;
+use crate::policy::streams::Switch;
 use crate::tls::cert_store::CertStore;
 use cert_metrics::CertCollector;
 
@@ -50,7 +51,9 @@ pub struct RouterState {
     pub metrics: Arc<Metrics>,
     /// What the subscription thread counts.
     pub subscriptions: Arc<SubscriptionCounters>,
-    /// What the emperor was asked.
+    /// Whether there is an emperor.
+    pub on_demand: Switch,
+    /// What it was asked.
     pub emperor: Arc<Standing>,
     /// The certificates.
     pub certs: CertStore,
@@ -118,6 +121,7 @@ impl AdminSource for RouterState {
             certs: &self.certs,
             now_ms: deadline::process_ms(),
             now_unix: now_unix(),
+            on_demand: self.on_demand,
         };
         let told = explain::explain(url, &sources).map_err(|error| error.to_string())?;
         match format {

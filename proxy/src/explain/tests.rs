@@ -82,6 +82,7 @@ fn told_with(
         certs: &OneCertificate,
         now_ms: NOW_MS,
         now_unix: NOW_UNIX,
+        on_demand: Switch::Off,
     };
     explain(url, &sources).unwrap()
 }

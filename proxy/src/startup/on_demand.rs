@@ -7,6 +7,7 @@ use route_table::TableHandle;
 use crate::{
     config::Settings,
     on_demand::emperor::{Emperor, Standing},
+    policy::streams::Switch,
 };
 
 /// The way to the emperor, if there is one.
@@ -17,6 +18,11 @@ pub fn emperor(
 ) -> io::Result<Option<Emperor>> {
     let at = settings.waking.emperor.as_ref();
     at.map(|at| Emperor::start(at, table.clone(), standing.clone())).transpose()
+}
+
+/// Whether there is an emperor.
+pub fn switch(settings: &Settings) -> Switch {
+    if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off }
 }
 
 /// Each worker's part of the requests that may wait for vassals.

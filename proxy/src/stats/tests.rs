@@ -47,6 +47,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         table,
         metrics: Metrics::with_head_rejects(2, &["bare_lf"]),
         subscriptions: Arc::default(),
+        on_demand: Switch::Off,
         emperor: Arc::default(),
         certs: CertStore::empty(),
         log,

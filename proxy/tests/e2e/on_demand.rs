@@ -17,7 +17,7 @@ use crate::harness::port::Port;
 use crate::harness::process::Process;
 use crate::harness::raw_node::RawNode;
 use crate::harness::response::Response;
-use crate::harness::router::{BINARY, Setup, Subscribe};
+use crate::harness::router::{BINARY, Setup, Subscribe, suzerain};
 use crate::harness::tls_node::TlsNode;
 use crate::harness::tools::curl;
 use crate::harness::vassal::vassal_command;
@@ -168,6 +168,9 @@ fn who_finds_no_place_to_wait_and_who_waits_too_long_gets_503() {
     let emperor = idle_emperor(&router);
     sleeping(&router, KEY, &[]);
     sleeping(&router, "brief.test", &[]);
+    let admin = router.admin_path().display().to_string();
+    let told = suzerain(router.folder(), &["explain", "--admin", &admin, "http://brief.test/"]);
+    assert!(told.stdout.contains("a request has one spawned and waits"), "{told:?}");
     let waiting = [ask(router.http(), KEY), ask(router.http(), KEY)];
     wait_for_waits(&router, 2);
     let (full, took) = ask(router.http(), KEY).join().expect("no panic");
