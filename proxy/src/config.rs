@@ -13,7 +13,9 @@ mod headers;
 mod key_table;
 pub mod limits;
 mod on_demand;
+pub mod packets;
 pub mod problem;
+mod program;
 mod reference;
 mod resilience;
 mod seen;
@@ -37,6 +39,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use on_demand::Waking;
 pub use problem::{ConfigError, Place, Problem};
+pub use program::Program;
 pub use reference::render as reference;
 pub use senders::Senders;
 pub use warning::Warning;
@@ -46,10 +49,13 @@ use crate::policy::Policy;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::client_cert::PemExport;
 use catalog::Opt;
+use packets::Packets;
 
 /// Everything `run` needs, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Whose they are.
+    pub program: Program,
     /// Plain HTTP listeners.
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
@@ -58,6 +64,8 @@ pub struct Settings {
     pub tls_passthrough: Vec<ListenAddr>,
     /// Listeners whose bytes are passed on.
     pub tcp: Vec<RawListener>,
+    /// Where uwsgi packets come from and go to.
+    pub packets: Packets,
     /// Where HTTP/2 is spoken to clients.
     pub http2: Http2,
     /// Who must begin every connection with a PROXY preface.
@@ -260,10 +268,12 @@ impl Default for Settings {
     /// The defaults of the catalogue: no listener at all, so not yet something to run.
     fn default() -> Self {
         Self {
+            program: Program::default(),
             http: Vec::new(),
             https: Vec::new(),
             tls_passthrough: Vec::new(),
             tcp: Vec::new(),
+            packets: Packets::default(),
             http2: Http2::default(),
             proxy_protocol: Vec::new(),
             trusted_proxy: Vec::new(),
@@ -321,15 +331,19 @@ pub struct Given {
 ///
 /// # Errors
 /// Everything that is wrong with the file and the flags, in one [`ConfigError`].
-pub fn load(file: Option<&Path>, flags: Vec<Given>) -> Result<Settings, ConfigError> {
+pub fn load(
+    program: Program,
+    file: Option<&Path>,
+    flags: Vec<Given>,
+) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
     let file::Written { mut given, keys } = match file {
-        Some(path) => file::read(path, &mut problems),
+        Some(path) => file::read(program, path, &mut problems),
         None => file::Written::default(),
     };
     given.retain(|of_file: &Given| !flags.iter().any(|flag| flag.opt == of_file.opt));
     given.extend(flags);
-    let settings = draft::settle(given, keys, &mut problems);
+    let settings = draft::settle(program, given, keys, &mut problems);
     problems.sort_by_key(Problem::position);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
 }

@@ -121,6 +121,8 @@ pub enum Scheme {
     Http,
     /// HTTP inside TLS.
     Https,
+    /// uwsgi packets, in which a web server passes requests on.
+    Uwsgi,
 }
 
 impl Scheme {
@@ -129,6 +131,7 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Uwsgi => "uwsgi",
         }
     }
 }

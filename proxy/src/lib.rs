@@ -10,6 +10,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 pub mod explain;
+pub mod front;
 mod health;
 pub mod http;
 pub mod http2;
@@ -31,6 +32,7 @@ pub mod tls;
 use route_table::Speech;
 use router_core::{address::ListenAddr, runtime::Driver};
 
+pub use front::{Front, HttpFront};
 pub use startup::RunError;
 
 use config::Settings;
@@ -47,6 +49,8 @@ pub struct Ready {
     pub tls_passthrough: Vec<ListenAddr>,
     /// Listeners whose bytes are passed on.
     pub tcp: Vec<ListenAddr>,
+    /// Listeners of uwsgi packets.
+    pub uwsgi: Vec<ListenAddr>,
     /// Subscription sockets.
     pub subscribe: Vec<ListenAddr>,
     /// The admin socket.
@@ -64,15 +68,19 @@ impl Ready {
     }
 }
 
-/// Runs a router until SIGINT, SIGTERM or SIGQUIT, then drains it.
+/// Runs a router that serves its clients by `front` until SIGINT, SIGTERM or SIGQUIT, then drains it.
 ///
 /// `on_ready` is called once, when everything is bound and serving.
 ///
 /// # Errors
 /// [`RunError`] if it cannot start.
-pub fn run(settings: Settings, on_ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
+pub fn run(
+    settings: Settings,
+    front: impl Front,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<(), RunError> {
     let signals = EndSignals::watch().map_err(RunError::Start)?;
-    let running = startup::start(&settings)?;
+    let running = startup::start(&settings, front)?;
     on_ready(&running.ready);
     signals.serve_until_ended(running, settings.policy.timeouts.drain);
     Ok(())

@@ -36,7 +36,7 @@ use hello::HelloFailure;
 pub use line::{Errand, Line, Reached};
 
 /// How long a client may take to see why it was refused.
-pub const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
+const LINGER: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Serves a connection to its end. `received` are bytes of it that were read already.
 pub async fn serve(
@@ -119,7 +119,7 @@ impl Line<'_, Relay> {
         });
         let Reached { node, policy, upstream, .. } = &mut reached;
         let timeouts = &policy.timeouts;
-        let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
+        let limits = TunnelLimits::new(timeouts.tunnel, timeouts.write_stall);
         let moved = TunnelBytes::default();
         let end = match send_first(&mut upstream.write, policy, received).await {
             Err(_) => TunnelEnd::Second,
@@ -151,14 +151,7 @@ impl Line<'_, Relay> {
 }
 
 /// Sends what was read while the node was sought.
-///
-/// # Errors
-/// Of the send: the node is gone or too slow.
-pub async fn send_first(
-    write: &mut WriteHalf,
-    policy: &Policy,
-    received: Vec<u8>,
-) -> io::Result<()> {
+async fn send_first(write: &mut WriteHalf, policy: &Policy, received: Vec<u8>) -> io::Result<()> {
     if received.is_empty() {
         return Ok(());
     }
@@ -170,18 +163,10 @@ pub async fn send_first(
 }
 
 /// Says why, and lets the client see it: closing over unread bytes would take it back.
-pub async fn refuse(read: &mut ReadHalf, write: &mut WriteHalf, told: Vec<u8>) {
+async fn refuse(read: &mut ReadHalf, write: &mut WriteHalf, told: Vec<u8>) {
     write.watch().arm(Half::Write, LINGER);
     let (result, _) = write.write_all(told, 0).await;
-    if result.is_ok() {
-        linger(read, write).await;
-    }
-}
-
-/// Ends a connection so that the client sees all that it was sent, though it may still be sending.
-pub async fn linger(read: &mut ReadHalf, write: &mut WriteHalf) {
-    write.watch().arm(Half::Write, LINGER);
-    if write.shutdown().await.is_err() {
+    if result.is_err() || write.shutdown().await.is_err() {
         return;
     }
     read.watch().arm(Half::Read, LINGER);

@@ -1,6 +1,6 @@
 //! From an accepted socket to a session: TLS or not, and who the client is.
 
-use std::{rc::Rc, sync::atomic::Ordering};
+use std::{cell::Cell, rc::Rc, sync::atomic::Ordering};
 
 use nix::time::{ClockId, clock_gettime};
 use router_core::{
@@ -39,13 +39,13 @@ const SWEEP_MS: u64 = 1_000;
 /// The HTTP router on one worker.
 pub struct HttpService {
     ctx: Rc<Context>,
-    swept_ms: std::cell::Cell<u64>,
+    swept_ms: Cell<u64>,
 }
 
 impl HttpService {
     /// Serves with `ctx`.
     pub fn new(ctx: Context) -> Self {
-        Self { ctx: Rc::new(ctx), swept_ms: std::cell::Cell::new(0) }
+        Self { ctx: Rc::new(ctx), swept_ms: Cell::new(0) }
     }
 }
 
@@ -95,6 +95,8 @@ impl Service for HttpService {
                 buffer::give(Use::Head, received);
                 session.run().await;
             }
+            // No listener of this program is one.
+            Scheme::Uwsgi => {}
             Scheme::Https => {
                 // Boxed, so that its state is gone with it and no connection carries it.
                 let shaken = Box::pin(shake_hands(&self.ctx, accepted, received, conn)).await;
@@ -110,21 +112,27 @@ impl Service for HttpService {
     }
 
     fn tick(&self, now_ms: u64) {
-        // Publishes are seen here also by a worker without requests, so it pins no old table.
-        self.ctx.table.borrow_mut().load();
-        self.ctx.log.flush();
-        if now_ms - self.swept_ms.get() >= SWEEP_MS {
-            self.swept_ms.set(now_ms);
-            self.ctx.shard.set(WorkerCell::CpuMicros, thread_cpu_us());
-            let mut pool = self.ctx.pool.borrow_mut();
-            let before = pool.len();
-            pool.sweep(now_ms);
-            let evicted = (before - pool.len()) as u64;
-            self.ctx.shard.add(Counter::UpstreamPoolEvictions, evicted);
-            self.ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
-            self.ctx.links.sweep();
-        }
+        tick(&self.ctx, &self.swept_ms, now_ms);
     }
+}
+
+/// What a worker does now and then, whatever it serves.
+pub fn tick(ctx: &Context, swept_ms: &Cell<u64>, now_ms: u64) {
+    // Publishes are seen here also by a worker without requests, so it pins no old table.
+    ctx.table.borrow_mut().load();
+    ctx.log.flush();
+    if now_ms - swept_ms.get() < SWEEP_MS {
+        return;
+    }
+    swept_ms.set(now_ms);
+    ctx.shard.set(WorkerCell::CpuMicros, thread_cpu_us());
+    let mut pool = ctx.pool.borrow_mut();
+    let before = pool.len();
+    pool.sweep(now_ms);
+    let evicted = (before - pool.len()) as u64;
+    ctx.shard.add(Counter::UpstreamPoolEvictions, evicted);
+    ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
+    ctx.links.sweep();
 }
 
 /// The client has all connections it may have.

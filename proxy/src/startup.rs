@@ -38,12 +38,12 @@ use crate::{
     Ready,
     config::{Http2, Settings, Via},
     context::{Context, HeaderRules, Relay, Scheme, Shared},
+    front::Front,
     http::{rejects, request_id::RequestId},
     http2::node::Links,
     introduction,
     on_demand::Wakes,
     policy::{Policies, streams::rtsp_anywhere},
-    serve::HttpService,
     sources::NamedSources,
     stats::RouterState,
     tls::{
@@ -114,7 +114,7 @@ pub struct Running {
 ///
 /// # Errors
 /// [`RunError`]; nothing keeps running then but what the end of the process takes along.
-pub fn start(settings: &Settings) -> Result<Running, RunError> {
+pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError> {
     let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
     let (log, log_writer) =
@@ -166,15 +166,17 @@ pub fn start(settings: &Settings) -> Result<Running, RunError> {
         https: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Https),
         tls_passthrough: sockets.addresses(|role| role.relay == Some(Relay::Tls)),
         tcp: sockets.addresses(|role| matches!(role.relay, Some(Relay::Tcp(_)))),
+        uwsgi: sockets.addresses(|role| role.scheme == Scheme::Uwsgi),
         subscribe,
         admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
         driver,
     };
     let fleet = Fleet { settings, driver, shared, table: &table, metrics: &metrics, log: &log };
-    let workers = fleet.start(&mut sockets, &drain)?;
+    let workers = fleet.start(&mut sockets, &drain, &front)?;
     let state = RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
-        listeners: RouterState::listening(&ready.http, &ready.https),
+        program: settings.program,
+        listeners: RouterState::listening(&ready),
         relays: ready.relays(),
         subscribe: ready.subscribe.clone(),
         dotsplit: settings.dotsplit,
@@ -207,6 +209,7 @@ impl Fleet<'_> {
         &self,
         sockets: &mut Sockets,
         drain: &Arc<Drain>,
+        front: &impl Front,
     ) -> Result<Vec<JoinHandle<()>>, WorkerError> {
         crate::health::start(&self.shared, self.table, self.driver, drain)
             .map_err(WorkerError::Thread)?;
@@ -229,10 +232,11 @@ impl Fleet<'_> {
             let exchanges_max = limiting::worker_exchanges_max(self.settings);
             let wakes_max = on_demand::worker_wakes_max(self.settings);
             let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
+            let front = front.clone();
             workers.push(worker::start(plan, move || {
                 let heads = Rc::new(Heads::new(heads_max));
                 let fairness = Rc::new(Fairness::new(exchanges_max));
-                HttpService::new(Context {
+                front.service(Context {
                     shared,
                     table: table.reader().into(),
                     pool: Pool::default().into(),

@@ -24,6 +24,8 @@ use router_core::metrics::{Metrics, ProcessFacts, TableCollector};
 use router_core::subscriber::SubscriptionCounters;
 use serde::Serialize;
 
+use crate::Ready;
+use crate::config::Program;
 use crate::context::Scheme;
 use crate::explain::{self, Listening, Sources};
 use crate::on_demand::emperor::Standing;
@@ -35,6 +37,8 @@ use cert_metrics::CertCollector;
 pub struct RouterState {
     /// Version, driver, start.
     pub process: ProcessFacts,
+    /// Which router this is.
+    pub program: Program,
     /// Client listeners as bound.
     pub listeners: Vec<Listening>,
     /// Listeners whose connections are passed on, with what they are for.
@@ -64,12 +68,14 @@ pub struct RouterState {
 }
 
 impl RouterState {
-    /// Client listeners out of the two lists they are configured in.
-    pub fn listening(http: &[ListenAddr], https: &[ListenAddr]) -> Vec<Listening> {
-        let plain = http.iter().map(|address| (Scheme::Http, address));
-        let tls = https.iter().map(|address| (Scheme::Https, address));
+    /// Client listeners out of the lists they are configured in.
+    pub fn listening(ready: &Ready) -> Vec<Listening> {
+        let plain = ready.http.iter().map(|address| (Scheme::Http, address));
+        let tls = ready.https.iter().map(|address| (Scheme::Https, address));
+        let packets = ready.uwsgi.iter().map(|address| (Scheme::Uwsgi, address));
         plain
             .chain(tls)
+            .chain(packets)
             .map(|(scheme, address)| Listening { scheme, address: address.clone() })
             .collect()
     }

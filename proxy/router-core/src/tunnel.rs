@@ -39,6 +39,10 @@ pub trait Source {
     fn socket(&self) -> Option<RawFd> {
         None
     }
+    /// The idle time from now on, if what was read changes it.
+    fn idle_limit(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Where a pump puts them.
@@ -107,13 +111,33 @@ impl TunnelEnd {
     }
 }
 
+/// When both directions are done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Ends {
+    /// Once each side has finished sending.
+    #[default]
+    Both,
+    /// Once the second side has: what it sent was the answer. That it stops listening before is no
+    /// failure.
+    WithAnswer,
+}
+
 /// Deadlines of a tunnel.
 #[derive(Clone, Copy, Debug)]
 pub struct TunnelLimits {
+    /// When it is done.
+    pub ends: Ends,
     /// Longest silence of both sides together.
     pub idle: Duration,
     /// Longest time for one write to make progress.
     pub write_stall: Duration,
+}
+
+impl TunnelLimits {
+    /// For a tunnel that is done once both sides have finished.
+    pub const fn new(idle: Duration, write_stall: Duration) -> Self {
+        Self { ends: Ends::Both, idle, write_stall }
+    }
 }
 
 /// Bytes moved, readable while the tunnel runs.
@@ -157,6 +181,9 @@ pub async fn run<R1: Source, W1: Sink, R2: Source, W2: Sink>(
             match ended {
                 PumpEnd::Finished => there_done = clocks.half_closed(),
                 PumpEnd::SourceFailed => return Poll::Ready(clocks.verdict(TunnelEnd::First)),
+                PumpEnd::SinkFailed if limits.ends == Ends::WithAnswer => {
+                    there_done = clocks.half_closed();
+                }
                 PumpEnd::SinkFailed => return Poll::Ready(clocks.verdict(TunnelEnd::Second)),
             }
         }
@@ -167,7 +194,12 @@ pub async fn run<R1: Source, W1: Sink, R2: Source, W2: Sink>(
                 PumpEnd::SinkFailed => return Poll::Ready(clocks.verdict(TunnelEnd::First)),
             }
         }
-        if there_done && back_done { Poll::Ready(TunnelEnd::Complete) } else { Poll::Pending }
+        let is_answered = back_done && limits.ends == Ends::WithAnswer;
+        if (there_done && back_done) || is_answered {
+            Poll::Ready(TunnelEnd::Complete)
+        } else {
+            Poll::Pending
+        }
     })
     .await
 }
@@ -226,6 +258,9 @@ async fn pump<R: Source, W: Sink>(
             Ok(received) => moved.set(moved.get() + received as u64),
             Err(_) => return PumpEnd::SourceFailed,
         }
+        if let Some(idle) = source.idle_limit() {
+            clocks.idle.set(idle);
+        }
         clocks.touch();
         let was_filled = bytes.len() == bytes.capacity();
         let mut blocked = None;
@@ -264,8 +299,11 @@ mod tests {
         runtime::{Driver, IoChoice, choose_driver, run as block_on},
     };
 
-    const LIMITS: TunnelLimits =
-        TunnelLimits { idle: Duration::from_secs(30), write_stall: Duration::from_secs(5) };
+    const LIMITS: TunnelLimits = TunnelLimits {
+        ends: Ends::Both,
+        idle: Duration::from_secs(30),
+        write_stall: Duration::from_secs(5),
+    };
 
     /// Two connected sockets of this worker: the near halves, and the far ones as a plain stream.
     async fn pair() -> (ReadHalf, WriteHalf, std::net::TcpStream) {

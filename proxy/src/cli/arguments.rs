@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Args, Command};
 
 use crate::announce::AnnounceArgs;
+use crate::config::Program;
 use crate::config::catalog::{OPTIONS, OptFacts, Section, Shape};
 use crate::demo::DemoArgs;
 
@@ -79,20 +80,27 @@ const DEMO_EXAMPLES: &str = "Examples:
 /// The whole command line.
 #[must_use]
 pub fn command() -> Command {
-    Command::new("suzerain")
-        .about("An HTTP router whose sites subscribe themselves, compatible with uWSGI's.")
+    let about = "An HTTP router whose sites subscribe themselves, compatible with uWSGI's.";
+    program(Program::Suzerain, about, EXAMPLES)
+        .subcommand(run(Program::Suzerain, RUN_EXAMPLES))
+        .subcommand(demo())
+        .subcommand(check(CHECK_EXAMPLES))
+        .subcommand(explain())
+        .subcommand(announce())
+        .subcommand(Command::new("version").about("Print the version"))
+}
+
+/// A program without commands yet.
+#[must_use]
+pub fn program(program: Program, about: &'static str, examples: &str) -> Command {
+    Command::new(program.name())
+        .about(about)
         .version(env!("CARGO_PKG_VERSION"))
-        .help_template(template(EXAMPLES, "{subcommands}\n\nOptions:\n{options}"))
+        .help_template(template(examples, "{subcommands}\n\nOptions:\n{options}"))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .max_term_width(HELP_COLUMNS_MAX)
-        .subcommand(run())
-        .subcommand(demo())
-        .subcommand(check())
-        .subcommand(explain())
-        .subcommand(announce())
-        .subcommand(Command::new("version").about("Print the version"))
 }
 
 const HELP_COLUMNS_MAX: usize = 100;
@@ -106,14 +114,17 @@ fn sub(name: &'static str, examples: &str) -> Command {
     Command::new(name).help_template(template(examples, "{all-args}"))
 }
 
-fn run() -> Command {
+/// `run` with a flag for every option that `program` has.
+#[must_use]
+pub fn run(program: Program, examples: &str) -> Command {
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE.toml")
         .value_parser(clap::value_parser!(PathBuf))
         .help("Read settings from this file; docs/CONFIG.md lists its keys [default: no file]");
-    let command = sub("run", RUN_EXAMPLES).about("Run the router").arg(config);
-    let flags = OPTIONS.iter().filter(|facts| facts.is_flag());
+    let command = sub("run", examples).about("Run the router").arg(config);
+    let has = move |facts: &&OptFacts| facts.is_flag() && program.has(facts.opt);
+    let flags = OPTIONS.iter().filter(has);
     Section::ALL.into_iter().fold(command, |command, section| {
         flags
             .clone()
@@ -144,9 +155,11 @@ fn demo() -> Command {
     DemoArgs::augment_args(sub("demo", DEMO_EXAMPLES)).about(about)
 }
 
-fn check() -> Command {
+/// `check`.
+#[must_use]
+pub fn check(examples: &str) -> Command {
     let about = "Say whether a config file is right";
-    CheckArgs::augment_args(sub("check", CHECK_EXAMPLES)).about(about)
+    CheckArgs::augment_args(sub("check", examples)).about(about)
 }
 
 fn explain() -> Command {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::announce::AnnounceError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Program};
 use crate::demo::DemoError;
 
 use super::explain::ExplainError;
@@ -57,7 +57,7 @@ impl CliError {
     }
 
     /// Says it to whom it concerns.
-    pub fn print(&self) {
+    pub fn print(&self, program: Program) {
         match self {
             Self::Arguments(error) => {
                 let _ = error.print();
@@ -66,7 +66,7 @@ impl CliError {
                 let _ = writeln!(std::io::stderr(), "{error}");
             }
             other => {
-                let _ = writeln!(std::io::stderr(), "suzerain: {other}");
+                let _ = writeln!(std::io::stderr(), "{program}: {other}");
             }
         }
     }

@@ -8,7 +8,7 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::Subscriber
 use crate::config::values;
 
 /// Our crates. What libraries have to say is about packets, which are counted and not logged.
-const OURS: [&str; 3] = ["proxy", "router_core", "subscribe"];
+const OURS: [&str; 4] = ["proxy", "fastrouter", "router_core", "subscribe"];
 
 /// Where the level may come from when no flag gives it.
 pub const ENVIRONMENT: &str = "SUZERAIN_LOG";

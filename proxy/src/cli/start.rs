@@ -1,4 +1,4 @@
-//! `suzerain run`: settings from flags and file, then the router until it is told to stop.
+//! `run`: settings from flags and file, then the router until it is told to stop.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,30 +9,38 @@ use clap::ArgMatches;
 use router_core::address::ListenAddr;
 
 use crate::config::catalog::{OPTIONS, Opt, Shape};
-use crate::config::{self, Given, Place, Settings};
-use crate::{Ready, run as run_router};
+use crate::config::{self, Given, Place, Program, Settings};
+use crate::{Front, Ready, run as run_router};
 
 use super::{CliError, log};
 
 /// Runs the router until a signal ends it.
-pub fn run(flags: &ArgMatches) -> Result<ExitCode, CliError> {
+///
+/// # Errors
+/// [`CliError`] if the settings are wrong or it cannot start.
+pub fn run<F: Front>(
+    program: Program,
+    flags: &ArgMatches,
+    front: impl FnOnce(&Settings) -> F,
+) -> Result<ExitCode, CliError> {
     let file = flags.get_one::<PathBuf>("config");
-    let settings = config::load(file.map(PathBuf::as_path), given(flags))?;
+    let settings = config::load(program, file.map(PathBuf::as_path), given(program, flags))?;
     log::start(settings.log_level);
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
     let told = settings.clone();
-    run_router(settings, |ready| {
+    let front = front(&settings);
+    run_router(settings, front, |ready| {
         let _ = std::io::stderr().write_all(greeting(&told, ready).as_bytes());
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The flags as values with places.
-fn given(flags: &ArgMatches) -> Vec<Given> {
+fn given(program: Program, flags: &ArgMatches) -> Vec<Given> {
     let mut given = Vec::new();
-    for facts in OPTIONS.iter().filter(|facts| facts.is_flag()) {
+    for facts in OPTIONS.iter().filter(|facts| facts.is_flag() && program.has(facts.opt)) {
         let place = Place::Flag(facts.opt);
         if facts.shape == Shape::Switch {
             if flags.get_flag(facts.name) {
@@ -55,7 +63,8 @@ fn given(flags: &ArgMatches) -> Vec<Given> {
 /// What listens where and how to subscribe, for the person who started it.
 fn greeting(settings: &Settings, ready: &Ready) -> String {
     let mut text = format!(
-        "suzerain {} is up: {} worker{}, {}\n",
+        "{} {} is up: {} worker{}, {}\n",
+        settings.program,
         env!("CARGO_PKG_VERSION"),
         settings.workers,
         if settings.workers == 1 { "" } else { "s" },
@@ -66,6 +75,7 @@ fn greeting(settings: &Settings, ready: &Ready) -> String {
         ("https", &ready.https),
         ("tls", &ready.tls_passthrough),
         ("tcp", &ready.tcp),
+        ("uwsgi", &ready.uwsgi),
     ] {
         for addr in addrs {
             let _ = writeln!(text, "  {what:<10}{addr}");

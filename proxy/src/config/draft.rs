@@ -13,13 +13,19 @@ use super::catalog::Opt;
 use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
-use super::{Given, Settings, limits, on_demand, resilience, values};
+use super::{Given, Program, Settings, limits, on_demand, resilience, values};
 use crate::http::request_id::RequestIds;
 use crate::tls::client_cert::PemExport;
 
 /// Turns what was given into settings; what is wrong is added to `problems`.
-pub fn settle(given: Vec<Given>, keys: Vec<KeyTable>, problems: &mut Vec<Problem>) -> Settings {
+pub fn settle(
+    program: Program,
+    given: Vec<Given>,
+    keys: Vec<KeyTable>,
+    problems: &mut Vec<Problem>,
+) -> Settings {
     let mut draft = Draft::default();
+    draft.settings.program = program;
     for one in given {
         if let Err(problem) = draft.take(one) {
             problems.push(problem);
@@ -43,7 +49,7 @@ impl Draft {
     fn take(&mut self, given: Given) -> Result<(), Problem> {
         let Given { opt, text, place } = given;
         self.listener_written |=
-            matches!(opt, Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp);
+            matches!(opt, Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp | Opt::Uwsgi);
         self.seen.note(opt, &text, &place)?;
         let wrong =
             |why: String| Problem::Value { place: place.clone(), opt, read: text.clone(), why };
@@ -61,6 +67,15 @@ impl Draft {
             Opt::Https => settings.https.push(values::listener(text)?),
             Opt::TlsPassthrough => settings.tls_passthrough.push(values::listener(text)?),
             Opt::Tcp => settings.tcp.push(values::raw_listener(text)?),
+            Opt::Uwsgi
+            | Opt::UwsgiAllow
+            | Opt::Base
+            | Opt::Pattern
+            | Opt::Fallback
+            | Opt::FallbackOnNoKey
+            | Opt::PostBuffering
+            | Opt::PostBufferingDir
+            | Opt::CloseOnFailure => settings.packets.set(opt, text)?,
             Opt::Http2 => settings.http2 = values::http2(text)?,
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::TrustedProxy => settings.trusted_proxy.push(values::proxy_source(text)?),
@@ -127,7 +142,7 @@ impl Draft {
     /// What no value shows alone.
     fn check(&self, problems: &mut Vec<Problem>) {
         if !self.listener_written {
-            problems.push(Problem::NoListener);
+            problems.push(Problem::NoListener { program: self.settings.program });
         }
         self.check_stream_overlap(problems);
         let subscribe = || self.settings.subscribe.iter().zip(&self.subscribe_places);
@@ -151,9 +166,10 @@ impl Draft {
         let https = settings.https.iter().map(|addr| (Opt::Https, addr));
         let tls = settings.tls_passthrough.iter().map(|addr| (Opt::TlsPassthrough, addr));
         let tcp = settings.tcp.iter().map(|raw| (Opt::Tcp, &raw.listen));
+        let uwsgi = settings.packets.listen.iter().map(|addr| (Opt::Uwsgi, addr));
         let admin = settings.admin.iter().map(|addr| (Opt::Admin, addr));
         let mut owners: HashMap<&ListenAddr, Opt> = HashMap::new();
-        for (opt, addr) in http.chain(https).chain(tls).chain(tcp).chain(admin) {
+        for (opt, addr) in http.chain(https).chain(tls).chain(tcp).chain(uwsgi).chain(admin) {
             if has_free_port(addr) {
                 continue;
             }

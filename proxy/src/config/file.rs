@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::catalog::{Opt, Scope, Shape, Table, in_table};
 use super::key_table::KeyTable;
 use super::problem::{Place, Problem};
-use super::{Given, limits, similar};
+use super::{Given, Program, limits, similar};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -24,9 +24,9 @@ pub struct Written {
 }
 
 /// Reads `path`; what is wrong with it is added to `problems`.
-pub fn read(path: &Path, problems: &mut Vec<Problem>) -> Written {
+pub fn read(program: Program, path: &Path, problems: &mut Vec<Problem>) -> Written {
     match slurp(path) {
-        Ok(text) => parse(path, &text, problems),
+        Ok(text) => parse(program, path, &text, problems),
         Err(problem) => {
             problems.push(problem);
             Written::default()
@@ -46,9 +46,10 @@ fn slurp(path: &Path) -> Result<String, Problem> {
 }
 
 /// Reads the text of a file named `path`.
-pub fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Written {
+pub fn parse(program: Program, path: &Path, text: &str, problems: &mut Vec<Problem>) -> Written {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut walk = Walk { path, text, problems, written: Written::default(), scope: Scope::Router };
+    let (written, scope) = (Written::default(), Scope::Router);
+    let mut walk = Walk { program, path, text, problems, written, scope };
     for error in errors {
         let place = walk.place(error.span().map_or(0, |span| span.start));
         let message = error.message().replace('\n', ", ");
@@ -61,6 +62,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Written {
 }
 
 struct Walk<'a> {
+    program: Program,
     path: &'a Path,
     text: &'a str,
     problems: &'a mut Vec<Problem>,
@@ -99,6 +101,14 @@ impl Walk<'_> {
                 continue;
             }
             match Opt::named(&name, which) {
+                Some(opt) if !self.program.has(opt) => {
+                    let (place, key) = (self.place(key.span().start), opt.facts().key());
+                    self.problems.push(Problem::OfOtherProgram {
+                        place,
+                        key,
+                        program: self.program,
+                    });
+                }
                 Some(opt) if self.takes(opt) => self.value(opt, value),
                 Some(opt) => {
                     let place = self.place(key.span().start);
@@ -111,7 +121,7 @@ impl Walk<'_> {
 
     /// Whether the table being read may set `opt`.
     fn takes(&self, opt: Opt) -> bool {
-        self.scope == Scope::Router || opt.scope() == Scope::Key
+        self.program.has(opt) && (self.scope == Scope::Router || opt.scope() == Scope::Key)
     }
 
     /// The tables `[key."NAME"]`, which are all that may stand below `key`.

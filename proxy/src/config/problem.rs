@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use router_core::address::ListenAddr;
 
+use super::Program;
 use super::catalog::Opt;
 
 /// Where a value was written.
@@ -247,11 +248,21 @@ pub enum Problem {
         addr: ListenAddr,
     },
     /// Nothing to listen on.
-    #[error(
-        "nothing to listen on: give --http ADDR or --https ADDR (or --tls-passthrough or --tcp), \
-         or the same in the file"
-    )]
-    NoListener,
+    #[error("nothing to listen on: give {}, or the same in the file", listeners(*program))]
+    NoListener {
+        /// Which has none.
+        program: Program,
+    },
+    /// The option is another program's.
+    #[error("{place}: {key} is an option of {}, not of {program}", program.other())]
+    OfOtherProgram {
+        /// Where it stands.
+        place: Place,
+        /// The key with its table.
+        key: String,
+        /// Who reads the file.
+        program: Program,
+    },
     /// Anybody could take over any site.
     #[error(
         "{} \"{addr}\" can be reached by other machines and sign-check is not set; \
@@ -272,9 +283,10 @@ impl Problem {
     pub fn position(&self) -> (usize, usize) {
         let place = match self {
             Self::Unreadable { .. } | Self::Huge { .. } => return (0, 0),
-            Self::NoListener => return (usize::MAX, 0),
+            Self::NoListener { .. } => return (usize::MAX, 0),
             Self::Syntax { place, .. }
             | Self::UnknownKey { place, .. }
+            | Self::OfOtherProgram { place, .. }
             | Self::Type { place, .. }
             | Self::Value { place, .. }
             | Self::Twice { place, .. }
@@ -306,5 +318,12 @@ fn meant(nearest: Option<&str>) -> String {
     match nearest {
         Some(name) => format!("; did you mean \"{name}\"?"),
         None => "; docs/CONFIG.md lists every key".to_owned(),
+    }
+}
+
+fn listeners(program: Program) -> &'static str {
+    match program {
+        Program::Suzerain => "--http ADDR or --https ADDR (or --tls-passthrough or --tcp)",
+        Program::Fastrouter => "--uwsgi ADDR",
     }
 }

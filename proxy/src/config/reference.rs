@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use super::Program;
 use super::catalog::{OPTIONS, OptFacts, Scope, Section, Shape};
 
 const INTRODUCTION: &str = "# Configuration
 
-`suzerain run` takes flags, a TOML file (`--config FILE.toml`), or both. A flag has the name of its
+`suzerain run` and `suzerain-fastrouter run` take flags, a TOML file (`--config FILE.toml`), or both. A flag has the name of its
 key and replaces the file's value; it never adds to a list of the file. `suzerain check FILE.toml`
-says what is wrong with a file, line by line, without starting anything.
+(or `suzerain-fastrouter check`) says what is wrong with a file, line by line, without starting anything.
+Options of one of the two programs alone say so below; the other one refuses them.
 
 Relative paths start at the working directory of the process. Durations are `500ms`, `10s`, `5m`,
 `1h` or a bare number of seconds; sizes are `64KiB`, `10MB` or a bare number of bytes. Unknown keys
@@ -42,24 +44,31 @@ pub fn render() -> String {
 
 /// A file with every key, so that its form is seen once.
 fn example(page: &mut String) {
-    page.push_str("\n## A file with every key\n\n```toml\n");
+    page.push_str("\n## A file with every key\n\nOf `suzerain`:\n\n```toml\n");
+    example_of(page, Program::Suzerain);
+    page.push_str("```\n\nOf `suzerain-fastrouter`:\n\n```toml\n");
+    example_of(page, Program::Fastrouter);
+    page.push_str("```\n");
+}
+
+fn example_of(page: &mut String, program: Program) {
+    let options = || OPTIONS.iter().filter(move |facts| program.has(facts.opt));
     for section in Section::ALL {
         let heading = if section == Section::Timeouts { "\n[timeouts]\n" } else { "" };
         page.push_str(heading);
-        for facts in OPTIONS.iter().filter(|facts| facts.section == section) {
+        for facts in options().filter(|facts| facts.section == section) {
             let _ = writeln!(page, "{} = {}", facts.name, facts.example);
         }
     }
     page.push_str("\n[key.\"shop.example\"]\n");
     let mut table = "";
-    for facts in OPTIONS.iter().filter(|facts| facts.opt.scope() == Scope::Key) {
+    for facts in options().filter(|facts| facts.opt.scope() == Scope::Key) {
         if facts.section == Section::Timeouts && table.is_empty() {
             table = "\n[key.\"shop.example\".timeouts]\n";
             page.push_str(table);
         }
         let _ = writeln!(page, "{} = {}", facts.name, facts.example);
     }
-    page.push_str("```\n");
 }
 
 fn option(page: &mut String, facts: &OptFacts) {
@@ -68,6 +77,11 @@ fn option(page: &mut String, facts: &OptFacts) {
         let value = if facts.value.is_empty() { "" } else { " " };
         let more = if facts.shape == Shape::Many { ", repeatable" } else { "" };
         let _ = writeln!(page, "- Flag: `--{}{value}{}`{more}", facts.name, facts.value);
+    }
+    for program in [Program::Suzerain, Program::Fastrouter] {
+        if !program.other().has(facts.opt) {
+            let _ = writeln!(page, "- Program: `{program}` alone");
+        }
     }
     if facts.opt.scope() == Scope::Key {
         page.push_str("- Per key: yes\n");

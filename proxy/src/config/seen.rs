@@ -24,8 +24,10 @@ impl Seen {
     /// It is one too many.
     pub fn note(&mut self, opt: Opt, text: &str, place: &Place) -> Result<(), Problem> {
         let many = opt.facts().shape == Shape::Many;
-        let listener =
-            matches!(opt, Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp | Opt::Subscribe);
+        let listener = matches!(
+            opt,
+            Opt::Http | Opt::Https | Opt::TlsPassthrough | Opt::Tcp | Opt::Uwsgi | Opt::Subscribe
+        );
         let count = self.counts.entry(opt).or_default();
         *count += 1;
         let max = match opt {

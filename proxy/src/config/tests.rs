@@ -43,7 +43,7 @@ fn load_strings(file: Option<&Path>, flags: &[(Opt, &str)]) -> Result<Settings, 
         let place = Place::Flag(*opt);
         Given { opt: *opt, text: (*text).to_owned(), place }
     };
-    load(file, flags.iter().map(given).collect())
+    load(Program::Suzerain, file, flags.iter().map(given).collect())
         .map_err(|error| error.problems.iter().map(std::string::ToString::to_string).collect())
 }
 

@@ -66,6 +66,8 @@ fn port_of(scheme: Scheme) -> u16 {
     match scheme {
         Scheme::Http => 80,
         Scheme::Https => 443,
+        // No URL has it.
+        Scheme::Uwsgi => 0,
     }
 }
 

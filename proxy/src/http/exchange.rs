@@ -324,7 +324,7 @@ impl<'a> Exchange<'a> {
     /// agreement were kept back until now.
     async fn tunnel(self, node: &Node, mut upstream: NodeConn) -> Outcome {
         let timeouts = &self.policy.timeouts;
-        let limits = TunnelLimits { idle: timeouts.tunnel, write_stall: timeouts.write_stall };
+        let limits = TunnelLimits::new(timeouts.tunnel, timeouts.write_stall);
         let moved = TunnelBytes::default();
         let early = self.client.inbound.bytes().to_vec();
         self.client.inbound.consume(early.len());

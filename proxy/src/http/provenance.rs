@@ -92,7 +92,7 @@ impl<'a> Provenance<'a> {
         let implied = host.and_then(|host| host.port()).or(match scheme {
             Some(Scheme::Http) => Some(80),
             Some(Scheme::Https) => Some(443),
-            None => None,
+            Some(Scheme::Uwsgi) | None => None,
         });
         if let Some(port) = told_port.or(implied) {
             self.server_port = Cow::Owned(port.to_string());

@@ -93,5 +93,7 @@ fn wanted(settings: &Settings) -> impl Iterator<Item = (&ListenAddr, Role)> {
     let raw = (0..)
         .zip(&settings.tcp)
         .map(move |(number, raw)| (&raw.listen, role(Scheme::Http, Some(Relay::Tcp(number)))));
-    plain.chain(tls).chain(passed).chain(raw)
+    let packets = settings.packets.listen.iter();
+    let packets = packets.map(move |address| (address, role(Scheme::Uwsgi, None)));
+    plain.chain(tls).chain(passed).chain(raw).chain(packets)
 }

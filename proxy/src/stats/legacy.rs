@@ -11,6 +11,7 @@ use router_core::deadline;
 use serde::Serialize;
 
 use super::RouterState;
+use crate::config::Program;
 use crate::tls::cert_store::{CertInfo, CertSource};
 
 /// The top level.
@@ -22,7 +23,11 @@ pub(super) struct Stats<'a> {
     gid: u32,
     cwd: String,
     active_sessions: u64,
-    http: Vec<String>,
+    /// Under the name of the router that the program succeeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fastrouter: Option<Vec<String>>,
     static_nodes: Vec<StaticNode<'a>>,
     subscriptions: Vec<Subscription<'a>>,
     cheap: u8,
@@ -96,6 +101,11 @@ impl<'a> Stats<'a> {
         let clients = state.listeners.iter().map(|listener| listener.address.to_string());
         let relays = state.relays.iter().map(|(_, address)| address.to_string());
         let subscribe = state.subscribe.iter().map(ToString::to_string);
+        let all = Some(clients.chain(relays).chain(subscribe).collect());
+        let (http, fastrouter) = match state.program {
+            Program::Suzerain => (all, None),
+            Program::Fastrouter => (None, all),
+        };
         Self {
             version: state.process.version(),
             pid: std::process::id(),
@@ -104,7 +114,8 @@ impl<'a> Stats<'a> {
             cwd: std::env::current_dir()
                 .map_or_else(|_| String::new(), |dir| dir.display().to_string()),
             active_sessions: state.metrics.connections_open(),
-            http: clients.chain(relays).chain(subscribe).collect(),
+            http,
+            fastrouter,
             static_nodes: routes.iter().flat_map(|route| static_nodes(route)).collect(),
             subscriptions: routes.iter().filter_map(|r| subscription(r, &certified)).collect(),
             cheap: 0,

@@ -36,10 +36,10 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
     let (log, _) = AccessLog::open(AccessLogTarget::Off).unwrap();
     RouterState {
         process: ProcessFacts::new("1.2.3", "io_uring"),
-        listeners: RouterState::listening(
-            &["127.0.0.1:33869".parse().unwrap()],
-            &["127.0.0.1:33870".parse().unwrap()],
-        ),
+        program: Program::Suzerain,
+        listeners: [(Scheme::Http, "127.0.0.1:33869"), (Scheme::Https, "127.0.0.1:33870")]
+            .map(|(scheme, address)| Listening { scheme, address: address.parse().unwrap() })
+            .into(),
         relays: Vec::new(),
         subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
         dotsplit: Dotsplit::Off,

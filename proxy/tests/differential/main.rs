@@ -6,6 +6,11 @@
 //! client must never see more of it than its framing says. `docs/FRAMING_CORPUS.md` shows the outcome:
 //! `BLESS=1 cargo test -p proxy --test differential` rewrites it.
 
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_suzerain");
+/// The flag of its plain listener.
+pub const LISTEN: &str = "--http";
+
 mod answers;
 mod corpus;
 mod document;

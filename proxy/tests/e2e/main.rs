@@ -4,6 +4,11 @@
 //! Run one subject with `cargo test -p proxy --test e2e http1::`. `SUZERAIN_TEST_IO` picks the
 //! I/O driver (`auto`, `uring`, `epoll`); `CI=true` turns a missing tool into a failure.
 
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_suzerain");
+/// The flag of its plain listener.
+pub const LISTEN: &str = "--http";
+
 mod admin;
 mod announce;
 mod browser;

@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "subscribe",
         ],
     ),
-    ("fastrouter", &["router-core", "uwsgi-wire", "route-table", "subscribe"]),
+    ("fastrouter", &["proxy", "router-core", "uwsgi-wire", "route-table"]),
     ("sidecar", &["subscribe"]),
     ("fuzz", &["uwsgi-wire", "http1-wire", "http2-wire", "tls-wire", "route-table", "subscribe"]),
     ("benches", &["uwsgi-wire", "http1-wire", "route-table", "subscribe", "router-core"]),

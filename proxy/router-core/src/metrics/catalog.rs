@@ -93,6 +93,8 @@ families! {
 
     RELAYED_CONNECTIONS = Counter "suzerain_relayed_connections_total" ["kind"]
         "Client connections passed on to a node as they came, by the kind of listener.";
+    UWSGI_REJECTS = Counter "suzerain_uwsgi_rejects_total" ["reason"]
+        "Connections to uwsgi listeners closed or refused for who sent what, by reason.";
     CLIENT_HELLO_REJECTS = Counter "suzerain_client_hello_rejects_total" ["reason"]
         "Connections to tls-passthrough listeners closed for their ClientHello, by reason.";
 

@@ -6,6 +6,7 @@
 mod compression;
 mod headers;
 mod on_demand;
+mod packets;
 mod relays;
 mod resilience;
 mod senders;
@@ -20,6 +21,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
     relays::RELAYS,
+    packets::PACKETS,
     headers::HEADERS,
     compression::COMPRESSION,
     resilience::RESILIENCE,

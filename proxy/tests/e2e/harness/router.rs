@@ -15,8 +15,7 @@ use super::process::Process;
 use super::response::Response;
 use super::wait::{SOON, eventually};
 
-/// The binary under test.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_suzerain");
+pub use crate::{BINARY, LISTEN};
 
 /// How often a start is repeated when a UDP port was taken in the meantime.
 const STARTS_MAX: usize = 3;
@@ -130,7 +129,7 @@ impl Setup {
             std::fs::write(&file, text).expect("write");
             command.arg("--config").arg(file);
         }
-        command.args(["--http", &http.1.to_string()]);
+        command.args([LISTEN, &http.1.to_string()]);
         if self.wants_https {
             command.args(["--https", &https.1.to_string()]);
         }
@@ -215,7 +214,7 @@ impl Router {
         self.folder.path()
     }
 
-    /// The HTTP listener.
+    /// The listener of [`LISTEN`].
     pub fn http(&self) -> SocketAddr {
         self.http.1
     }

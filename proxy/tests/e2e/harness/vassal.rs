@@ -10,7 +10,7 @@ use super::process::Process;
 use super::tools::run;
 
 /// The WSGI application they serve.
-const APP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/app.py");
+const APP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proxy/tests/testdata/app.py");
 
 /// How a vassal is started.
 pub struct VassalSetup {

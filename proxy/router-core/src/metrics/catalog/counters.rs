@@ -59,6 +59,20 @@ counters! {
         /// Raw TCP.
         RelayedTcp = "tcp",
     }
+    UWSGI_REJECTS {
+        /// The connection came from elsewhere than `uwsgi-allow` says.
+        PacketPeer = "peer",
+        /// The vars were cut or had an empty name, or a length or path was none.
+        PacketMalformed = "malformed",
+        /// No var named a key.
+        PacketNameless = "no_key",
+        /// The connection ended within the packet.
+        PacketCut = "cut",
+        /// It was not there in time.
+        PacketTimeout = "timeout",
+        /// The body is above `body-bytes-max` (413).
+        PacketBodyLong = "body",
+    }
     CLIENT_HELLO_REJECTS {
         /// It began with something else.
         HelloNotTls = "not_tls",

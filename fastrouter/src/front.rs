@@ -1,0 +1,102 @@
+//! What serves the connections of web servers on each worker.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use proxy::{
+    Front,
+    config::{
+        Settings,
+        packets::{FallbackOn, OnFailure, Packets},
+    },
+    context::{ConnFacts, Context, Role},
+    serve,
+    sources::NamedSources,
+};
+use route_table::Node;
+use router_core::{io::Accepted, metrics::Counter, worker::Service};
+
+use crate::{
+    hold::HoldRules,
+    session,
+    spare::{NamedSockets, fallbacks},
+};
+
+/// Serves uwsgi packets by these settings.
+#[derive(Clone, Debug)]
+pub struct PacketFront {
+    packets: Arc<Packets>,
+}
+
+impl PacketFront {
+    /// As configured.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { packets: Arc::new(settings.packets.clone()) }
+    }
+}
+
+impl Front for PacketFront {
+    type Service = PacketService;
+
+    fn service(&self, ctx: Context) -> PacketService {
+        let rules = WorkerRules::new(&self.packets, &ctx);
+        PacketService { ctx: Rc::new(ctx), rules: Rc::new(rules), swept_ms: Cell::new(0) }
+    }
+}
+
+/// The rules of one worker.
+pub struct WorkerRules {
+    /// Who may connect.
+    pub peers: NamedSources,
+    /// Sockets by name.
+    pub sockets: Rc<NamedSockets>,
+    /// Tried when no node could be connected to.
+    pub fallback: Vec<Arc<Node>>,
+    /// Whether they serve unknown keys too.
+    pub fallback_on: FallbackOn,
+    /// How bodies are received before a node is chosen, if they are.
+    pub hold: Option<HoldRules>,
+    /// Whether any key bounds its bodies.
+    pub bounds_bodies: bool,
+    /// What a request that cannot be served gets.
+    pub on_failure: OnFailure,
+}
+
+impl WorkerRules {
+    fn new(packets: &Packets, ctx: &Context) -> Self {
+        let dir = packets.post_buffering_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let hold = packets.post_buffering.map(|memory_max| HoldRules { memory_max, dir });
+        Self {
+            peers: NamedSources::new(&packets.peers()),
+            sockets: Rc::new(NamedSockets::new(packets)),
+            fallback: fallbacks(packets),
+            fallback_on: packets.fallback_on,
+            hold,
+            bounds_bodies: ctx.shared.policies.iter().any(|rules| rules.body_bytes_max.is_some()),
+            on_failure: packets.on_failure,
+        }
+    }
+}
+
+/// The router on one worker.
+pub struct PacketService {
+    ctx: Rc<Context>,
+    rules: Rc<WorkerRules>,
+    swept_ms: Cell<u64>,
+}
+
+impl Service for PacketService {
+    type Role = Role;
+
+    async fn serve(self: Rc<Self>, accepted: Accepted, role: Role) {
+        if !self.rules.peers.contains(accepted.peer) {
+            return self.ctx.shard.count(Counter::PacketPeer);
+        }
+        let conn = ConnFacts::new(accepted.peer, role);
+        session::serve(self.ctx.clone(), self.rules.clone(), accepted, conn).await;
+    }
+
+    fn tick(&self, now_ms: u64) {
+        serve::tick(&self.ctx, &self.swept_ms, now_ms);
+    }
+}

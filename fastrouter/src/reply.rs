@@ -1,0 +1,105 @@
+//! The response as it passes: nothing of it is changed, its status is read for the log.
+
+use std::{cell::Cell, io, os::fd::RawFd, rc::Rc, time::Duration};
+
+use proxy::config::Timeouts;
+use router_core::{
+    deadline::Watch,
+    io::{ReadHalf, WriteHalf},
+    tunnel::{Sink, Source},
+};
+
+/// The node, as the source of the response.
+pub struct ReplySource<'a> {
+    read: &'a mut ReadHalf,
+    timeouts: &'a Timeouts,
+    /// What its first bytes said; zero until then, and if they said nothing.
+    status: &'a Cell<u16>,
+    has_begun: bool,
+}
+
+impl<'a> ReplySource<'a> {
+    /// A response that has not begun.
+    pub fn new(read: &'a mut ReadHalf, timeouts: &'a Timeouts, status: &'a Cell<u16>) -> Self {
+        Self { read, timeouts, status, has_begun: false }
+    }
+}
+
+impl Source for ReplySource<'_> {
+    async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let (result, buffer) = self.read.read(buffer, usize::MAX).await;
+        if !self.has_begun && matches!(result, Ok(count) if count > 0) {
+            self.has_begun = true;
+            self.status.set(status_of(&buffer));
+        }
+        (result, buffer)
+    }
+
+    fn watch_handle(&self) -> Rc<Watch> {
+        self.read.watch_handle()
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        Some(self.read.socket())
+    }
+
+    fn idle_limit(&self) -> Option<Duration> {
+        Some(match (self.has_begun, self.status.get()) {
+            (false, _) => self.timeouts.first_byte,
+            (true, 101) => self.timeouts.tunnel,
+            (true, _) => self.timeouts.response_idle,
+        })
+    }
+}
+
+/// The web server, as the sink of the response: its end is the end of the connection.
+pub struct ReplySink<'a>(pub &'a mut WriteHalf);
+
+impl Sink for ReplySink<'_> {
+    async fn write_all(&mut self, buffer: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        self.0.write_all(buffer, 0).await
+    }
+
+    fn socket(&self) -> Option<RawFd> {
+        Some(self.0.socket())
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The status of a response that begins so: of its status line, or of a CGI `Status` field.
+fn status_of(reply: &[u8]) -> u16 {
+    let line = reply.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
+    let rest = match line.strip_prefix(b"HTTP/") {
+        Some(rest) => rest.split(|&byte| byte == b' ').nth(1),
+        None => line.strip_prefix(b"Status: ").map(|rest| rest.get(..3).unwrap_or_default()),
+    };
+    match rest {
+        Some([hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => {
+            [hundreds, tens, ones].iter().fold(0, |n, digit| n * 10 + u16::from(**digit - b'0'))
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_read_where_it_stands() {
+        for (reply, status) in [
+            ("HTTP/1.1 200 OK\r\n", 200),
+            ("HTTP/1.0 404\r\n", 404),
+            ("Status: 302 Found\r\n", 302),
+            ("HTTP/1.1 20\r\n", 0),
+            ("HTTP/1.1 2000 OK", 0),
+            ("<html>", 0),
+            ("", 0),
+        ] {
+            assert_eq!(status_of(reply.as_bytes()), status, "{reply}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The commands that every program on this crate has: `run`, `check` and `version`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, FromArgMatches};
+
+use super::CliError;
+use super::arguments::CheckArgs;
+use crate::config::{self, Program};
+
+pub use super::arguments::{check as check_command, program as command, run as run_command};
+pub use super::start::run;
+
+/// Says whether a file is right for `program`.
+///
+/// # Errors
+/// [`CliError`], with everything that is wrong with the file.
+pub fn check(program: Program, flags: &ArgMatches) -> Result<ExitCode, CliError> {
+    let args = CheckArgs::from_arg_matches(flags)?;
+    let settings = config::load(program, Some(&args.file), Vec::new())?;
+    let name = args.file.display();
+    for warning in settings.warnings() {
+        let _ = writeln!(std::io::stderr(), "{name}: warning: {warning}");
+    }
+    print(&format!("{name}: ok\n"))
+}
+
+/// Prints name and version.
+///
+/// # Errors
+/// [`CliError::Output`].
+pub fn version(program: Program) -> Result<ExitCode, CliError> {
+    print(&format!("{program} {}\n", env!("CARGO_PKG_VERSION")))
+}
+
+/// Writes to standard output; a reader that went away is no error.
+///
+/// # Errors
+/// [`CliError::Output`].
+pub fn print(text: &str) -> Result<ExitCode, CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CliError::Output(error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
