@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,15 @@ fn imperial(router: &Router, uwsgi: PathBuf) -> Emperor {
     })
 }
 
+/// Commands that one vassal may cost in this time: one, and one more for every five seconds in which
+/// it did not come.
+#[track_caller]
+fn expect_few(router: &Router, began: Instant) {
+    let sent = router.metrics().sum("suzerain_vassal_spawns_total", &[("outcome", "sent")]);
+    let most = 1 + began.elapsed().as_secs() / 5;
+    assert!(sent >= 1.0 && sent <= most as f64, "{sent} in {:?}", began.elapsed());
+}
+
 /// An emperor that lets everybody sleep.
 fn idle_emperor(router: &Router) -> Emperor {
     Emperor::start(router.folder(), |_| ())
@@ -98,6 +107,7 @@ fn the_first_request_is_served_once_its_vassal_was_spawned() {
     let router = setup().start();
     let emperor = imperial(&router, uwsgi);
     sleeping(&router, KEY, &[]);
+    let began = Instant::now();
     let mut client = Client::connect(router.http());
     client.send(format!("POST /in HTTP/1.1\r\nHost: {KEY}\r\nContent-Length: 200000\r\n\r\n"));
     client.send(vec![b'x'; 200_000]);
@@ -107,7 +117,7 @@ fn the_first_request_is_served_once_its_vassal_was_spawned() {
         (&served.json()["node"], &served.json()["body_len"]),
         (&"lazy".into(), &200_000.into())
     );
-    assert_eq!(emperor.commands(), ["foo.ini"]);
+    expect_few(&router, began);
     // It is a key like any other now.
     assert_eq!(get(router.http(), KEY, "/").status, 200);
     assert_eq!(router.metrics().sum("suzerain_wake_waits_total", &[]), 1.0);
@@ -122,8 +132,6 @@ fn the_first_request_is_served_once_its_vassal_was_spawned() {
     let origin = Origin::echo();
     tell(router.subscribe(), KEY, &origin.address().to_string(), &[("proto", "http")]);
     assert_eq!(again.join().expect("no panic").0.status, 200);
-    let sent = [("outcome", "sent")];
-    assert_eq!(router.metrics().sum("suzerain_vassal_spawns_total", &sent), 2.0);
 }
 
 /// Goal: one command for all, over all workers, and nobody else waits. Method: fifty clients on two
@@ -133,8 +141,17 @@ fn fifty_requests_at_once_cause_one_spawn_and_other_keys_are_served_meanwhile() 
     let uwsgi = require_tool!("uwsgi");
     let other = Origin::echo();
     let router = setup().route(other.route("other.test")).start();
-    let emperor = imperial(&router, uwsgi);
+    // The vassal starts when all are there.
+    let (folder, server) = (router.folder().to_owned(), router.subscribe_text());
+    let (go, gate) = mpsc::channel::<()>();
+    let mut count = 0;
+    let _emperor = Emperor::start(&folder.clone(), move |_| {
+        count += 1;
+        let _ = gate.recv_timeout(SOON);
+        real_vassal(&uwsgi, &folder, &server, count)
+    });
     sleeping(&router, KEY, &[]);
+    let began = Instant::now();
     let (address, barrier) = (router.http(), Arc::new(Barrier::new(50)));
     let clients: Vec<_> = (0..50)
         .map(|_| {
@@ -146,6 +163,8 @@ fn fifty_requests_at_once_cause_one_spawn_and_other_keys_are_served_meanwhile() 
         })
         .collect();
     wait_for_waits(&router, 50);
+    expect_few(&router, began);
+    drop(go);
     while !clients.iter().all(JoinHandle::is_finished) {
         assert_eq!(get(address, "other.test", "/").status, 200);
     }
@@ -154,7 +173,7 @@ fn fifty_requests_at_once_cause_one_spawn_and_other_keys_are_served_meanwhile() 
         assert_eq!((served.status, &served.json()["node"]), (200, &"lazy".into()));
     }
     assert!(!other.seen().is_empty());
-    assert_eq!(emperor.commands(), ["foo.ini"]);
+    expect_few(&router, began);
     assert_eq!(router.metrics().sum("suzerain_key_waiting", &[("key", KEY)]), 0.0);
 }
 

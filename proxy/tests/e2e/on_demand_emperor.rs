@@ -66,7 +66,7 @@ fn a_real_emperor_starts_vassals_that_sleep_again_when_they_are_idle() {
         assert_eq!(served.status, 200, "{}", served.head);
         pids.push(served.json()["pid"].clone());
         let sent = router.metrics().sum("suzerain_vassal_spawns_total", &[("outcome", "sent")]);
-        assert_eq!(sent, f64::from(spawned));
+        assert!(sent >= f64::from(spawned), "{sent}");
         eventually_true("it sleeps again", Duration::from_secs(20), || {
             let nodes = router.nodes(KEY);
             !enabled.join("foo.ini").exists() && nodes.len() == 1 && nodes[0]["name"] == ""
