@@ -32,8 +32,17 @@ struct Entry {
     commands: u32,
     /// Before this time none is sent.
     next_ms: u64,
-    /// The last one could not be sent.
-    is_unsent: bool,
+    /// The last one could not be sent, for nobody is there.
+    is_away: bool,
+}
+
+/// Why a command could not be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unsent {
+    /// The emperor has as many as it can hold.
+    Busy,
+    /// It cannot be reached.
+    Away,
 }
 
 /// What there is to do for a key.
@@ -43,8 +52,8 @@ pub enum Step {
     Spawn(Box<str>),
     /// One is starting, or none is left.
     Wait,
-    /// The last command could not be sent, a moment ago.
-    Unsent,
+    /// The emperor could not be reached, a moment ago.
+    Away,
 }
 
 impl Agenda {
@@ -63,27 +72,27 @@ impl Agenda {
         let names = level.filter_map(|node| node.facts.vassal());
         let pending = names.clone().filter_map(|name| self.by_vassal.get(name));
         if let Some(entry) = pending.clone().find(|entry| entry.next_ms > now_ms) {
-            return if entry.is_unsent { Step::Unsent } else { Step::Wait };
+            return if entry.is_away { Step::Away } else { Step::Wait };
         }
         let commands = |name: &&str| self.by_vassal.get(*name).map_or(0, |entry| entry.commands);
         let Some(name) = names.min_by_key(commands) else { return Step::Wait };
         if !self.by_vassal.contains_key(name) && self.by_vassal.len() >= ENTRIES_MAX {
             return Step::Wait;
         }
-        let fresh = || Entry { before: route.clone(), commands: 0, next_ms: 0, is_unsent: false };
+        let fresh = || Entry { before: route.clone(), commands: 0, next_ms: 0, is_away: false };
         let entry = self.by_vassal.entry(name.into()).or_insert_with(fresh);
         entry.next_ms = now_ms + (AGAIN_MS << entry.commands.min(16)).min(AGAIN_MS_MAX);
         entry.commands = entry.commands.saturating_add(1);
-        entry.is_unsent = false;
+        entry.is_away = false;
         Step::Spawn(name.into())
     }
 
     /// The command for `vassal` could not be sent.
-    pub fn note_unsent(&mut self, vassal: &str, now_ms: u64) {
+    pub fn note_unsent(&mut self, vassal: &str, why: Unsent, now_ms: u64) {
         if let Some(entry) = self.by_vassal.get_mut(vassal) {
             entry.commands = entry.commands.saturating_sub(1);
             entry.next_ms = now_ms + UNSENT_MS;
-            entry.is_unsent = true;
+            entry.is_away = why == Unsent::Away;
         }
     }
 

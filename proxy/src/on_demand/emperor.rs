@@ -27,7 +27,7 @@ use router_core::{
 use tracing::{info, warn};
 use uwsgi_wire::PacketWriter;
 
-use super::agenda::{Agenda, Step, has_joined};
+use super::agenda::{Agenda, Step, Unsent, has_joined};
 
 /// Keys that wait for the thread; who finds no room reminds it a second later.
 const ASKED_MAX: usize = 1024;
@@ -35,7 +35,7 @@ const ASKED_MAX: usize = 1024;
 const SEND_MAX: Duration = Duration::from_millis(200);
 /// Distance between two looks at who came.
 const SWEEP: Duration = Duration::from_millis(100);
-/// How long an emperor that cannot be reached is left alone.
+/// How long an emperor that cannot be reached, or has no room, is left alone.
 const AWAY_MS: u64 = 1_000;
 
 /// The workers' way to the thread.
@@ -50,6 +50,7 @@ pub struct Emperor {
 pub struct Standing {
     away_until_ms: AtomicU64,
     sent: AtomicU64,
+    busy: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -79,7 +80,8 @@ impl Emperor {
     pub fn start(at: &ListenAddr, table: TableHandle, standing: Arc<Standing>) -> io::Result<Self> {
         let socket = CommandSocket::open(at)?;
         let (asks, asked) = sync_channel(ASKED_MAX);
-        let desk = Desk { socket, table, standing: standing.clone(), agenda: Agenda::default() };
+        let (agenda, busy_until_ms) = (Agenda::default(), 0);
+        let desk = Desk { socket, table, standing: standing.clone(), agenda, busy_until_ms };
         std::thread::Builder::new().name("emperor".to_owned()).spawn(move || desk.run(&asked))?;
         Ok(Self { asks, standing })
     }
@@ -102,6 +104,7 @@ impl Emperor {
 impl Collector for Standing {
     fn collect(&self, page: &mut Page) {
         page.sample(&catalog::VASSAL_SPAWNS, &["sent"], self.sent.load(Relaxed));
+        page.sample(&catalog::VASSAL_SPAWNS, &["busy"], self.busy.load(Relaxed));
         page.sample(&catalog::VASSAL_SPAWNS, &["failed"], self.failed.load(Relaxed));
     }
 }
@@ -112,6 +115,8 @@ struct Desk {
     table: TableHandle,
     standing: Arc<Standing>,
     agenda: Agenda,
+    /// Before this time nothing is sent: the emperor had no room.
+    busy_until_ms: u64,
 }
 
 impl Desk {
@@ -137,6 +142,10 @@ impl Desk {
     }
 
     fn serve(&mut self, ask: &Ask, now_ms: u64) {
+        if now_ms < self.busy_until_ms {
+            // Who waits reminds us.
+            return;
+        }
         let table = self.table.snapshot();
         let Some(route) = table.get(ask.seen.key().as_str()) else { return };
         if has_joined(route, &ask.seen) {
@@ -146,7 +155,7 @@ impl Desk {
         let vassal = match self.agenda.step(route, ask.speech, now_ms) {
             Step::Spawn(vassal) => vassal,
             Step::Wait => return,
-            Step::Unsent => return ask.failed.store(true, Relaxed),
+            Step::Away => return ask.failed.store(true, Relaxed),
         };
         match self.socket.spawn(&vassal) {
             Ok(()) => {
@@ -158,8 +167,15 @@ impl Desk {
                     "asked the emperor to spawn"
                 );
             }
+            // One that is slow is there; who waits goes on waiting.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let now_ms = deadline::process_ms();
+                self.agenda.note_unsent(&vassal, Unsent::Busy, now_ms);
+                self.standing.busy.fetch_add(1, Relaxed);
+                self.busy_until_ms = now_ms + AWAY_MS;
+            }
             Err(error) => {
-                self.agenda.note_unsent(&vassal, now_ms);
+                self.agenda.note_unsent(&vassal, Unsent::Away, now_ms);
                 ask.failed.store(true, Relaxed);
                 self.standing.failed.fetch_add(1, Relaxed);
                 let until_ms = deadline::process_ms() + AWAY_MS;

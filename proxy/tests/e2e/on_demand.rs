@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Barrier, mpsc};
@@ -368,4 +369,27 @@ fn a_request_whose_node_is_dead_waits_for_one_that_sleeps() {
     assert!(took < SOON, "{took:?}");
     assert_eq!(emperor.commands(), ["foo.ini"]);
     assert_eq!(origin.seen().len(), 1);
+}
+
+/// An emperor that is slow to read is there all the same: nobody is refused for that.
+#[test]
+fn an_emperor_without_room_gets_its_commands_later() {
+    let router = setup().start();
+    let path = Emperor::path(router.folder());
+    let emperor = UnixDatagram::bind(path).expect("bind");
+    // What the kernel holds for it, filled by others.
+    let other = UnixDatagram::unbound().expect("a socket");
+    other.set_nonblocking(true).expect("is set");
+    while other.send_to(b"", Emperor::path(router.folder())).is_ok() {}
+    sleeping(&router, KEY, &[]);
+    let waits = ask(router.http(), KEY);
+    let busy = || router.metrics().sum("suzerain_vassal_spawns_total", &[("outcome", "busy")]);
+    eventually_true("it has no room", SOON, || busy() >= 1.0);
+    emperor.set_read_timeout(Some(SOON)).expect("a timeout");
+    let mut command = [0; 64];
+    while emperor.recv(&mut command).expect("a command") == 0 {}
+    let origin = Origin::echo();
+    tell(router.subscribe(), KEY, &origin.address().to_string(), &[("proto", "http")]);
+    assert_eq!(waits.join().expect("no panic").0.status, 200);
+    assert_eq!(refusals(&router, "no_emperor"), 0.0);
 }

@@ -162,7 +162,7 @@ families! {
     WAKE_REFUSALS = Counter "suzerain_wake_refusals_total" ["reason"]
         "Requests that got no vassal, at once or after waiting for one to start, by reason.";
     VASSAL_SPAWNS = Counter "suzerain_vassal_spawns_total" ["outcome"]
-        "Commands to spawn a vassal, by whether the emperor's socket took them.";
+        "Commands to spawn a vassal: taken by the emperor's socket, refused for want of room, or failed.";
     KEYS = Gauge "suzerain_keys" []
         "Keys in the route table.";
     NODES = Gauge "suzerain_nodes" []

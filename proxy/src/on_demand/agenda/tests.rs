@@ -79,13 +79,15 @@ fn a_vassal_that_does_not_come_gives_way_to_the_next_of_its_level() {
 
 #[test]
 fn a_command_that_could_not_be_sent_is_due_again_in_a_second() {
-    let (mut agenda, route) = (Agenda::default(), asleep("a", &[("v.ini", 0)]));
-    assert_eq!(agenda.step(&route, Speech::Requests, 0), spawn("v.ini"));
-    agenda.note_unsent("v.ini", 0);
-    assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS - 1), Step::Unsent);
-    assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS), spawn("v.ini"));
-    // It counts as the first one.
-    assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS + AGAIN_MS), spawn("v.ini"));
+    for (why, meanwhile) in [(Unsent::Away, Step::Away), (Unsent::Busy, Step::Wait)] {
+        let (mut agenda, route) = (Agenda::default(), asleep("a", &[("v.ini", 0)]));
+        assert_eq!(agenda.step(&route, Speech::Requests, 0), spawn("v.ini"));
+        agenda.note_unsent("v.ini", why, 0);
+        assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS - 1), meanwhile);
+        assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS), spawn("v.ini"));
+        // It counts as the first one.
+        assert_eq!(agenda.step(&route, Speech::Requests, UNSENT_MS + AGAIN_MS), spawn("v.ini"));
+    }
 }
 
 #[test]
