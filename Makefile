@@ -1,6 +1,6 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps demo fuzz bench loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
+.PHONY: help test e2e deps demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
@@ -13,6 +13,7 @@ help:
 	@echo 'make autobahn        WebSocket cases, with the router and without; needs Python 2.7'
 	@echo 'make httpwg          HTTP/2 cases of RFC 9113'
 	@echo 'make bench           criterion benchmarks'
+	@echo 'make instructions    instruction counts against the baseline; bless-instructions makes a new one'
 	@echo 'make loadtest-smoke  a short comparison, to see that the load test works'
 	@echo 'make loadtest        every target against nginx, HAProxy and uWSGI; PEERS=all adds sozu and pingora'
 	@echo 'make deny            licences and advisories of the dependencies'
@@ -41,6 +42,12 @@ doc:
 
 bench:
 	cargo bench --locked -p benches
+
+# Needs valgrind. Counts over +3 % fail; benches/README.md says what to do then.
+instructions bless-instructions:
+	cargo build --locked --release --bin suzerain
+	cargo build --locked --release -p benches --no-default-features --bin instructions
+	target/release/instructions $(if $(filter bless%,$@),bless,check) target/release/suzerain
 
 loadtest-smoke: deps
 	cargo build --locked --release --bin suzerain --bin loadtests

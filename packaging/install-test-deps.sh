@@ -40,6 +40,7 @@ need setpriv util-linux
 need ip iproute2
 need redis-server redis-server
 need redis-cli redis-tools
+need valgrind valgrind
 # Building the TLS library.
 need cc gcc
 need make make

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs every check in turn and sums the tests up; `make test` is this script.
 #
-# All steps share one target directory and one profile, so nothing is built twice. A failed step
-# does not stop the next: one run shows everything that is wrong. The end-to-end tests run once per
+# All steps share one target directory, and all but the last one profile: instructions are counted in what
+# is shipped, a release build. A failed step does not stop the next: one run shows everything that is wrong. The end-to-end tests run once per
 # I/O driver, within the workspace run on io_uring and once more on epoll.
 set -u
 cd "$(dirname "$0")/.."
@@ -43,6 +43,8 @@ if [ "$first" = uring ]; then
 	step tests-epoll env SUZERAIN_TEST_IO=epoll \
 		cargo test --locked --workspace --test e2e --no-fail-fast
 fi
+
+step instructions make --no-print-directory instructions
 
 # Each test binary closes with: test result: ok. 12 passed; 0 failed; 1 ignored; ...
 sum() {

@@ -5,8 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "timing")]
 mod cpu_time;
+pub mod heads;
 
+#[cfg(feature = "timing")]
 pub use cpu_time::{ThreadCpuTime, criterion};
 
 use std::sync::Arc;
