@@ -8,7 +8,9 @@ use router_core::{
     tunnel::{Sink, Source},
 };
 
-use crate::{hold::HeldReader, request::Body};
+use uwsgi_request::Body;
+
+use crate::hold::HeldReader;
 
 /// Where the rest of a body comes from.
 pub enum Rest {

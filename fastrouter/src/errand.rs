@@ -9,10 +9,9 @@ use proxy::{
 };
 use route_table::{HostBuf, Route, RouteKey, Speech, Table, Tried, canonical_host};
 
-use crate::{
-    request::{NamedBy, Request},
-    spare::NamedSockets,
-};
+use uwsgi_request::{NamedBy, Request};
+
+use crate::spare::NamedSockets;
 
 /// A packet on its way.
 pub struct PacketErrand {

@@ -2,8 +2,9 @@
 //! of its key.
 //!
 //! Everything around a connection is that of `suzerain`, on whose library this is built: configuration,
-//! subscriptions, the route table, policies, statistics, the end. Here is what a packet says
-//! ([`request`]), where it goes ([`errand`]) and its way there and back ([`session`]).
+//! subscriptions, the route table, policies, statistics, the end. What a packet
+//! says is read by the crate `uwsgi-request`; here is where it goes (`errand`) and its way there and
+//! back (`session`).
 
 mod answer;
 mod body;
@@ -15,6 +16,5 @@ mod hold;
 mod linger;
 mod receive;
 mod reply;
-pub mod request;
 mod session;
 mod spare;

@@ -9,7 +9,7 @@ use router_core::{
     metrics::Counter,
 };
 
-use crate::request::packet_bytes;
+use uwsgi_request::packet_bytes;
 
 /// A whole packet.
 #[derive(Debug)]

@@ -22,6 +22,8 @@ use router_core::{
     upstream,
 };
 
+use uwsgi_request::{Body, Request, RequestError, set_modifiers};
+
 use crate::{
     answer::answer,
     body::{BodySource, NodeSink, Progress, Rest},
@@ -31,7 +33,6 @@ use crate::{
     linger,
     receive::{ReceiveError, receive},
     reply::{ReplySink, ReplySource},
-    request::{Body, Request, RequestError, set_modifiers},
 };
 
 type PacketLine<'a> = Line<'a, PacketErrand>;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A target's name and the property it asserts.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 14] = [
+const TARGETS: [Target; 15] = [
     ("address", route_table::fuzzing::address),
     ("decode_path", http1_wire::fuzzing::path),
     ("http1_chunked", http1_wire::fuzzing::chunked),
@@ -23,6 +23,7 @@ const TARGETS: [Target; 14] = [
     ("table_lookup", route_table::fuzzing::lookup),
     ("tls_client_hello", tls_wire::fuzzing::client_hello),
     ("uwsgi_packet", uwsgi_wire::fuzzing::packet),
+    ("uwsgi_request", uwsgi_request::fuzzing::request),
 ];
 
 /// Most files of one corpus, and the longest of them in bytes: the replay takes seconds.
@@ -136,4 +137,9 @@ fn rtsp_heads_are_read_one_way() {
 #[test]
 fn cuts_never_change_a_client_hello() {
     replay("tls_client_hello");
+}
+
+#[test]
+fn the_facts_of_a_request_lie_in_its_packet() {
+    replay("uwsgi_request");
 }

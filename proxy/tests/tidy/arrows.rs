@@ -27,16 +27,35 @@ const ARROWS: &[(&str, &[&str])] = &[
             "subscribe",
         ],
     ),
-    ("fastrouter", &["proxy", "router-core", "uwsgi-wire", "route-table"]),
+    ("uwsgi-request", &["uwsgi-wire", "route-table"]),
+    ("fastrouter", &["proxy", "router-core", "uwsgi-request", "route-table"]),
     ("sidecar", &["subscribe"]),
-    ("fuzz", &["uwsgi-wire", "http1-wire", "http2-wire", "tls-wire", "route-table", "subscribe"]),
+    (
+        "fuzz",
+        &[
+            "uwsgi-wire",
+            "http1-wire",
+            "http2-wire",
+            "tls-wire",
+            "route-table",
+            "subscribe",
+            "uwsgi-request",
+        ],
+    ),
     ("benches", &["uwsgi-wire", "http1-wire", "route-table", "subscribe", "router-core"]),
     ("loadtests", &["subscribe", "uwsgi-wire"]),
 ];
 
 /// Crates that take bytes and values and give bytes and values.
-const PURE: &[&str] =
-    &["uwsgi-wire", "http1-wire", "http2-wire", "tls-wire", "route-table", "subscribe"];
+const PURE: &[&str] = &[
+    "uwsgi-wire",
+    "http1-wire",
+    "http2-wire",
+    "tls-wire",
+    "route-table",
+    "subscribe",
+    "uwsgi-request",
+];
 
 /// What a pure crate may not use: runtimes, sockets, system calls, logs.
 const IMPURE: &[&str] =

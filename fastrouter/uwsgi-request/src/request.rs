@@ -1,6 +1,6 @@
-//! What a uwsgi packet says about the request in it, as far as a router needs to know.
+//! Reading the vars of one packet.
 //!
-//! Pure: bytes in, ranges of them out. The key is chosen as uWSGI's fastrouter does (fastrouter spec,
+//! The key is chosen as uWSGI's fastrouter does (fastrouter spec,
 //! section 2): `UWSGI_FASTROUTER_KEY` wherever it stands, else the last `HTTP_HOST`, else the first
 //! `SERVER_NAME`; values longer than a key can be do not count.
 
