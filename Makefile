@@ -50,9 +50,11 @@ instructions bless-instructions:
 	target/release/instructions $(if $(filter bless%,$@),bless,check) target/release/suzerain
 
 loadtest-smoke: deps
-	cargo build --locked --release --bin suzerain --bin loadtests
+	cargo build --locked --release --bin suzerain --bin suzerain-fastrouter
+	cargo build --locked --release -p loadtests
 	target/release/loadtests compare \
-		--scenario keepalive,big-upload,tls-keepalive,tls-handshake,tls-resume,websocket-10k-idle \
+		--scenario keepalive,big-upload,fastrouter,tls-keepalive,tls-handshake,tls-resume \
+		--scenario websocket-10k-idle \
 		--peers nginx,haproxy,uwsgi,floor --smoke --json target/loadtest-smoke.json
 
 # Everything against every target, in one run of about a quarter of an hour after the build; the report is
@@ -61,7 +63,8 @@ PEERS ?= nginx,haproxy,uwsgi
 LOADTEST_ARGS ?=
 loadtest: deps
 	PEERS=$(PEERS) ./packaging/install-load-peers.sh
-	cargo build --locked --release --bin suzerain --bin loadtests
+	cargo build --locked --release --bin suzerain --bin suzerain-fastrouter
+	cargo build --locked --release -p loadtests
 	target/release/loadtests proof --peers \
 		$(if $(filter all,$(PEERS)),nginx$(comma)haproxy$(comma)uwsgi$(comma)sozu$(comma)pingora,$(PEERS)) \
 		$(LOADTEST_ARGS)

@@ -132,3 +132,60 @@ const PAIRS_MAX: usize = 256;
 /// Bytes received at once: bodies in few pieces, all buffers of 64 clients within the second cache.
 const BUFFER_BYTES: usize = 64 * 1024;
 const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// An upstream that sends everything back.
+    fn echo() -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                thread::spawn(move || std::io::copy(&mut stream.try_clone().unwrap(), &mut stream));
+            }
+        });
+        address
+    }
+
+    fn connect(address: SocketAddr) -> TcpStream {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => return stream,
+                Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_go_both_ways_and_an_end_makes_room_for_the_next_client() {
+        if Ring::new(2, 16).is_err() {
+            eprintln!("SKIPPED: no io_uring on this machine");
+            return;
+        }
+        let upstream = echo();
+        let [listen] = crate::machine::free_addresses().unwrap();
+        thread::spawn(move || run(&FloorArgs { listen, upstream }).unwrap());
+        let sent: Vec<u8> = (0..300_000u32).map(|number| (number % 251) as u8).collect();
+        // More clients than there is room for at once, one after the other.
+        for number in 0..PAIRS_MAX + 10 {
+            let mut stream = connect(listen);
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let part = if number == 0 { &sent[..] } else { &sent[..100] };
+            let mut writer = stream.try_clone().unwrap();
+            let mut back = vec![0; part.len()];
+            thread::scope(|scope| {
+                scope.spawn(|| writer.write_all(part).unwrap());
+                stream.read_exact(&mut back).unwrap();
+            });
+            assert!(back == part, "client {number}");
+        }
+    }
+}

@@ -4,9 +4,11 @@
 //! numbers (`report.json`) and figures. It changes nothing and knows no earlier run.
 
 mod chapters;
+mod control_side;
 pub mod finding;
 mod page;
 mod plots;
+mod publish;
 mod targets;
 
 use std::path::PathBuf;
@@ -55,6 +57,9 @@ pub struct ProofArgs {
     /// Scheduling weight of this session's processes against other sessions' (root may go below 0).
     #[arg(long, allow_negative_numbers = true, value_name = "NICE")]
     autogroup_nice: Option<i32>,
+    /// Also put the results between the marks of this document, and the figures beside it.
+    #[arg(long, value_name = "DOCUMENT")]
+    publish: Option<PathBuf>,
     /// Fail when a target is missed, too; else only when a proxy or a request failed.
     #[arg(long)]
     strict: bool,
@@ -65,9 +70,12 @@ pub fn run(args: &ProofArgs) -> Result<()> {
     let chapters = chapters::all(args.rounds as usize, Duration::from_secs(args.seconds));
     if args.list {
         chapters.iter().for_each(|job| show(&job.title));
+        show(control_side::TITLE);
         return Ok(());
     }
-    let known = |name: &String| chapters.iter().any(|job| job.title == *name);
+    let known = |name: &String| {
+        name == control_side::TITLE || chapters.iter().any(|job| job.title == *name)
+    };
     if let Some(unknown) = args.only.iter().find(|name| !known(name)) {
         anyhow::bail!("there is no chapter {unknown:?}; --list names them");
     }
@@ -77,6 +85,7 @@ pub fn run(args: &ProofArgs) -> Result<()> {
     }
     std::fs::create_dir_all(&args.out).with_context(|| format!("making {}", args.out.display()))?;
     let ours = args.suzerain.clone().map_or_else(our_router, Ok)?;
+    let suzerain = ours.clone();
     let peers = [args.peers.as_slice(), &[Proxy::Floor, Proxy::Direct]].concat();
     let cpus = child::allowed_cpus()?;
     let mut report = Report::begin(contenders(Some(ours), &peers)?, cpus.len(), args.seed)?;
@@ -90,11 +99,9 @@ pub fn run(args: &ProofArgs) -> Result<()> {
         seed: report.seed,
         stop: &stop,
     };
+    let wanted = |title: &str| args.only.is_empty() || args.only.iter().any(|one| one == title);
     let mut comparisons = Vec::new();
-    for mut job in chapters {
-        if !args.only.is_empty() && !args.only.contains(&job.title) {
-            continue;
-        }
+    for mut job in chapters.into_iter().filter(|job| wanted(&job.title)) {
         job.io.clone_from(&args.io);
         let started = Instant::now();
         comparisons.push(job.run(&setting));
@@ -103,15 +110,32 @@ pub fn run(args: &ProofArgs) -> Result<()> {
     }
     report.comparisons = comparisons;
     report.findings = targets::judge(&report.comparisons);
+    let mut control = Ok(());
+    if wanted(control_side::TITLE) {
+        // What was measured before must not be lost by it.
+        match control_side::measure(&suzerain, CONTROL_ROUNDS, &args.out) {
+            Ok(findings) => report.findings.extend(findings),
+            Err(error) => control = Err(error.context("measuring the control side")),
+        }
+    }
     report.took_s = begun.elapsed().as_secs_f64();
+    write(args, &report)?;
+    control.and(verdict(&report, args.strict))
+}
+
+/// The JSON, the figures, the page, and what is shown at once.
+fn write(args: &ProofArgs, report: &Report) -> Result<()> {
     report.write(&args.out.join("report.json"))?;
-    let figures = plots::draw(&report, &args.out)?;
-    let page = page::render(&report, &figures);
+    let figures = plots::draw(report, &args.out)?;
     let path = args.out.join("report.md");
-    std::fs::write(&path, &page).with_context(|| format!("writing {}", path.display()))?;
-    show(page::summary(&report));
+    std::fs::write(&path, page::render(report, &figures))
+        .with_context(|| format!("writing {}", path.display()))?;
+    if let Some(document) = &args.publish {
+        publish::into(document, report, &figures, &args.out)?;
+    }
+    show(page::summary(report));
     progress(format_args!("the whole report is {}", path.display()));
-    verdict(&report, args.strict)
+    Ok(())
 }
 
 fn verdict(report: &Report, strict: bool) -> Result<()> {
@@ -134,3 +158,6 @@ fn verdict(report: &Report, strict: bool) -> Result<()> {
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("; "));
     Ok(())
 }
+
+/// Its rows are long, a million keys and a hundred thousand certificates each.
+const CONTROL_ROUNDS: u32 = 2;
