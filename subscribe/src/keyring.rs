@@ -155,6 +155,14 @@ impl Keyring {
         cached.chain(self.vouching.keys()).map(|name| &**name)
     }
 
+    /// Whether a file is one of [`Keyring::file_names`].
+    #[must_use]
+    pub fn needs(&self, file_name: &str) -> bool {
+        self.vouching.contains_key(file_name)
+            || self.young.contains_key(file_name)
+            || self.old.contains_key(file_name)
+    }
+
     /// Parsed keys in the cache.
     #[must_use]
     pub fn cached_keys(&self) -> usize {

@@ -40,19 +40,26 @@ impl PartialOrd for Lease {
 }
 
 impl LeaseQueue {
-    /// Enters a new node.
+    /// Enters a new node. The queue grows by parts of itself: doubled, that of very many nodes
+    /// would be half empty.
     pub fn push(&mut self, lease: Lease) {
+        if self.heap.len() == self.heap.capacity() {
+            self.heap.reserve_exact((self.heap.len() / 8).max(64));
+        }
         self.heap.push(Reverse(lease));
     }
 
     /// Takes the next lease that lapsed by `now_ms`. `real_due_ms` gives the due time of a node as
-    /// it is now, or nothing if it left.
+    /// it is now, or nothing if it left. Looks at `left` entries at most, and takes those it looked
+    /// at from that number.
     pub fn pop_lapsed(
         &mut self,
         now_ms: u64,
+        left: &mut usize,
         real_due_ms: impl Fn(&Lease) -> Option<u64>,
     ) -> Option<Lease> {
         while self.heap.peek()?.0.due_ms <= now_ms {
+            *left = left.checked_sub(1)?;
             let Reverse(mut lease) = self.heap.pop()?;
             match real_due_ms(&lease) {
                 None => {}
@@ -108,7 +115,9 @@ mod tests {
         due.insert(3, 25); // renewed
         due.remove(&2); // left
         let pop = |queue: &mut LeaseQueue, now_ms| {
-            queue.pop_lapsed(now_ms, |lease| due.get(&lease.id.0).copied()).map(|lease| lease.id.0)
+            queue
+                .pop_lapsed(now_ms, &mut 99, |lease| due.get(&lease.id.0).copied())
+                .map(|lease| lease.id.0)
         };
         assert_eq!(queue.next_due_ms(), Some(10));
         assert_eq!(pop(&mut queue, 24), None);
@@ -127,6 +136,18 @@ mod tests {
             queue.compact(1, |lease| (lease.id.0 == 0).then_some(1000));
             assert!(queue.entries() <= COMPACT_SLACK + 3);
         }
-        assert_eq!(queue.pop_lapsed(1000, |_| Some(1000)).map(|lease| lease.id.0), Some(0));
+        let lapsed = queue.pop_lapsed(1000, &mut 9, |_| Some(1000));
+        assert_eq!(lapsed.map(|lease| lease.id.0), Some(0));
+    }
+
+    #[test]
+    fn a_sweep_looks_at_no_more_than_it_may() {
+        let mut queue = LeaseQueue::default();
+        (0..10).for_each(|id| queue.push(lease(id, 1)));
+        for next_due_ms in [1, 1, 9] {
+            assert_eq!(queue.pop_lapsed(5, &mut 4, |_| Some(9)), None, "all were renewed");
+            assert_eq!(queue.next_due_ms(), Some(next_due_ms));
+        }
+        assert_eq!(queue.entries(), 10);
     }
 }

@@ -166,8 +166,13 @@ impl Registry {
 
     /// Ends the leases that ran out; returns how many.
     pub fn sweep(&mut self, now: Now) -> usize {
-        let mut lapsed = 0;
-        while let Some(departed) = self.roster.remove_lapsed(now.mono_ms) {
+        self.sweep_some(now, usize::MAX)
+    }
+
+    /// [`Registry::sweep`], but looks at no more than so many leases. What is left is due at once.
+    pub fn sweep_some(&mut self, now: Now, leases_max: usize) -> usize {
+        let (mut lapsed, mut left) = (0, leases_max);
+        while let Some(departed) = self.roster.remove_lapsed(now.mono_ms, &mut left) {
             self.depart(departed, Departure::Lapsed);
             lapsed += 1;
         }
@@ -205,6 +210,12 @@ impl Registry {
     /// The key files whose change the registry must be told of. A name may come twice.
     pub fn watched_key_files(&self) -> impl Iterator<Item = &str> {
         self.proofs.iter().flat_map(|proofs| proofs.keyring.file_names())
+    }
+
+    /// Whether the registry must be told when this key file changes.
+    #[must_use]
+    pub fn needs_key_file(&self, file_name: &str) -> bool {
+        self.proofs.as_ref().is_some_and(|proofs| proofs.keyring.needs(file_name))
     }
 
     /// Refuses stamps up to `unix` from nodes without a mark. Replay marks end with the process:

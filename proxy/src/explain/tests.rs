@@ -55,7 +55,7 @@ fn table(routes: Vec<(&str, Vec<Arc<Node>>)>) -> Arc<Table> {
         writer.stage_put(Arc::new(Route::new(key, nodes, Algorithm::Wrr)));
     }
     writer.publish();
-    writer.table()
+    Arc::clone(writer.table())
 }
 
 fn listeners() -> Vec<Listening> {

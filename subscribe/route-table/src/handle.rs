@@ -79,8 +79,8 @@ impl TableWriter {
     }
 
     /// The table as last published.
-    pub fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.current)
+    pub fn table(&self) -> &Arc<Table> {
+        &self.current
     }
 }
 

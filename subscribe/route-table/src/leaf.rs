@@ -66,7 +66,7 @@ impl Slot {
 pub(crate) fn plant(mut taken: Vec<Slot>) -> Arc<[Slot]> {
     // Stable, because it is quick with what a copied leaf brings: one long sorted run.
     taken.sort_by_key(|slot| order(slot.hash));
-    let mut places = taken.len() + taken.len() / 2;
+    let mut places = taken.len() + taken.len() / 4;
     while !fits(&taken, places) {
         places += 1 + places / 16;
     }

@@ -30,13 +30,14 @@ pub(crate) const BRANCH_BITS: u32 = 2;
 pub(crate) const BRANCH_CHILDREN: usize = 1 << BRANCH_BITS;
 /// Levels of branches at most; below them a leaf takes any number of keys.
 pub(crate) const BRANCH_LEVELS_MAX: u32 = 15;
-/// Keys of a leaf before it becomes a branch. Large, so that the branches above a million keys
-/// fit a core's own cache and a lookup misses in the leaf alone; bounded, because a change copies
-/// its leaf at the cost of a reference count per key.
-pub(crate) const LEAF_KEYS_MAX: usize = 192;
+/// Keys of a leaf before it becomes a branch. A change copies its leaf at the cost of a reference
+/// count per key, and the copy leaves a hole in the heap: with leaves of 192 keys a table that grew
+/// change by change took twice the memory of one built at once, with 32 the same. Fewer would let
+/// the branches above a million keys outgrow a core's own cache.
+pub(crate) const LEAF_KEYS_MAX: usize = 32;
 /// Keys of a branch at which it becomes a leaf again. Well below [`LEAF_KEYS_MAX`], so that one
 /// key coming and going does not rebuild it each time.
-pub(crate) const BRANCH_KEYS_MIN: usize = 96;
+pub(crate) const BRANCH_KEYS_MIN: usize = 16;
 /// Key bytes kept inside a leaf's slot; longer keys are compared in their route.
 pub(crate) const SLOT_TEXT_BYTES: usize = 47;
 

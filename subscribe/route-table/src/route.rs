@@ -13,19 +13,29 @@ use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
 use crate::node::{Node, NodeId, Speech};
 
-type Nodes = Box<[Arc<Node>]>;
+/// Nodes that can be picked. Most keys have one, which then needs no list of its own.
+#[derive(Debug)]
+enum Nodes {
+    One([Arc<Node>; 1]),
+    Any(Box<[Arc<Node>]>),
+}
+
+/// Nodes without an address. Hardly any key has one, so they are behind a pointer.
+type Asleep = Option<Box<Vec<Arc<Node>>>>;
 
 /// The nodes that serve one key, in order of subscription.
 #[derive(Debug)]
 pub struct Route {
     key: RouteKey,
     nodes: Nodes,
-    asleep: Nodes,
+    asleep: Asleep,
     hits: AtomicU64,
     turn: AtomicU32,
     algorithm: Algorithm,
     load: OnceLock<Arc<KeyLoad>>,
 }
+
+const _: () = assert!(size_of::<Route>() <= 80);
 
 /// What a pick goes by besides the nodes. The default has no limit and no wish.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +70,7 @@ impl Default for PickRules {
 impl Route {
     /// A route of a key seen for the first time. `nodes` stand in order of subscription.
     pub fn new(key: RouteKey, nodes: impl Into<Box<[Arc<Node>]>>, algorithm: Algorithm) -> Self {
-        let (nodes, asleep) = part(nodes.into());
+        let (nodes, asleep) = part(nodes.into().into_vec());
         Self {
             key,
             nodes,
@@ -76,7 +86,7 @@ impl Route {
     ///
     /// Hits counted on the old route after this are lost; that is a moment's worth.
     pub fn with_nodes(&self, nodes: impl Into<Box<[Arc<Node>]>>) -> Self {
-        let (nodes, asleep) = part(nodes.into());
+        let (nodes, asleep) = part(nodes.into().into_vec());
         Self {
             key: self.key.clone(),
             nodes,
@@ -95,12 +105,15 @@ impl Route {
 
     /// The nodes that can be picked, in order of subscription.
     pub fn nodes(&self) -> &[Arc<Node>] {
-        &self.nodes
+        match &self.nodes {
+            Nodes::One(node) => node,
+            Nodes::Any(nodes) => nodes,
+        }
     }
 
     /// Nodes without an address: their vassals sleep. They are never picked.
     pub fn asleep(&self) -> &[Arc<Node>] {
-        &self.asleep
+        self.asleep.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// How requests are spread over the nodes.
@@ -143,7 +156,7 @@ impl Route {
             self.hits.fetch_add(1, Relaxed);
         }
         if tried.is_empty()
-            && let [only] = &*self.nodes
+            && let [only] = self.nodes()
         {
             return rules.speech.suits(only.facts.proto).then(|| Arc::clone(only));
         }
@@ -151,7 +164,7 @@ impl Route {
             |node: &&Arc<Node>| rules.speech.suits(node.facts.proto) && !tried.contains(node.id);
         let eligible = |node: &&Arc<Node>| untried(node) && !node.load.is_out(rules.now_ms);
         if let Some(wanted) = rules.wanted
-            && let Some(node) = self.nodes.iter().find(|node| node.id == wanted && eligible(node))
+            && let Some(node) = self.nodes().iter().find(|node| node.id == wanted && eligible(node))
         {
             return Some(Arc::clone(node));
         }
@@ -163,8 +176,8 @@ impl Route {
         may: impl Fn(&&Arc<Node>) -> bool + Copy,
         rules: &PickRules,
     ) -> Option<&Arc<Node>> {
-        let level = self.nodes.iter().filter(may).map(|node| node.facts.backup).min()?;
-        let nodes = self.nodes.iter().filter(|node| node.facts.backup == level && may(node));
+        let level = self.nodes().iter().filter(may).map(|node| node.facts.backup).min()?;
+        let nodes = self.nodes().iter().filter(|node| node.facts.backup == level && may(node));
         if rules.in_flight_max == u32::MAX {
             return self.next_of(nodes, rules);
         }
@@ -190,12 +203,13 @@ impl Route {
 }
 
 /// Nodes that can be picked, and those that sleep.
-fn part(nodes: Nodes) -> (Nodes, Nodes) {
-    if !nodes.iter().any(|node| node.is_asleep()) {
-        return (nodes, Box::default());
-    }
+fn part(nodes: Vec<Arc<Node>>) -> (Nodes, Asleep) {
     let (asleep, awake): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.is_asleep());
-    (awake.into(), asleep.into())
+    let awake = match <[Arc<Node>; 1]>::try_from(awake) {
+        Ok(one) => Nodes::One(one),
+        Err(any) => Nodes::Any(any.into()),
+    };
+    (awake, (!asleep.is_empty()).then(|| Box::new(asleep)))
 }
 
 /// The nodes a request was already offered.

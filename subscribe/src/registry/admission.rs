@@ -163,17 +163,20 @@ impl Registry {
     }
 
     /// Takes over what a datagram says of a node, and prolongs its lease.
-    fn update(&mut self, now: Now, claim: &Claim<'_>, node: &Node, address: Address) -> Verdict {
+    fn update(
+        &mut self,
+        now: Now,
+        claim: &Claim<'_>,
+        node: &Arc<Node>,
+        address: Address,
+    ) -> Verdict {
         let due_ms = self.due_ms(now, &address);
         let subscription = claim.subscription;
         let is_same = node.facts.address == address && repeats(&node.facts, subscription);
         let facts = || NodeFacts { address, ..facts(claim, Some(&node.facts)) };
         let facts = (!is_same).then(facts);
         let has_changed = facts.is_some();
-        let Some(after) = self.roster.renew(&claim.route, node.id, due_ms, facts) else {
-            debug_assert!(false, "a known node is held");
-            return Verdict::Renewed;
-        };
+        let after = self.roster.renew(&claim.route, node, due_ms, facts);
         after.load.note_announce(now.unix, subscription.cores, subscription.load);
         if after.id != node.id {
             let (key, from) = (claim.route.clone(), node.facts.announced.clone());

@@ -1,8 +1,12 @@
-//! Routes, their nodes and their leases, and what of them is not published yet.
+//! Routes, their nodes and their leases: the published table, and what of it is not published yet.
+//!
+//! The table that workers read is also the registry's memory: a key that did not change since the
+//! last publish is held nowhere else, and a lease lies in its node's counters, so that a renewal
+//! writes nothing but a number. What changed waits in a draft until the next publish, which builds
+//! every drafted route once, however many datagrams of the batch changed it.
 //!
 //! Knows nothing of proofs: whoever calls has checked. Each living subscribed node has exactly one
-//! entry in the lease queue; each change marks its route, and a publish builds every marked route
-//! once, however many datagrams of the batch changed it.
+//! entry in the lease queue.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,28 +24,21 @@ use crate::reject::Reject;
 /// All routes of the registry.
 #[derive(Debug)]
 pub(super) struct Roster {
-    routes: HashMap<RouteKey, RouteState>,
-    leases: LeaseQueue,
     writer: TableWriter,
-    unpublished: Vec<RouteKey>,
+    /// The keys that are to be published otherwise than they are.
+    drafts: HashMap<RouteKey, Draft>,
+    leases: LeaseQueue,
+    keys: usize,
     nodes: usize,
     next_id: u64,
     limits: Limits,
 }
 
-/// One key with at least one node.
+/// One key as the next table will have it; without nodes it will not have it.
 #[derive(Debug)]
-struct RouteState {
-    nodes: Vec<Held>,
+struct Draft {
+    nodes: Vec<Arc<Node>>,
     algorithm: Algorithm,
-    is_unpublished: bool,
-}
-
-/// A node and when its lease ends, in monotonic milliseconds; `u64::MAX` for a static node.
-#[derive(Debug)]
-struct Held {
-    node: Arc<Node>,
-    due_ms: u64,
 }
 
 /// A node that was taken out.
@@ -56,10 +53,10 @@ pub(super) struct Departed {
 impl Roster {
     pub fn new(limits: Limits, writer: TableWriter) -> Self {
         Self {
-            routes: HashMap::new(),
-            leases: LeaseQueue::default(),
             writer,
-            unpublished: Vec::new(),
+            drafts: HashMap::new(),
+            leases: LeaseQueue::default(),
+            keys: 0,
             nodes: 0,
             next_id: 0,
             limits,
@@ -68,8 +65,7 @@ impl Roster {
 
     /// The nodes of a key that an address and a vassal's name belong to.
     pub fn recognise(&self, key: &RouteKey, address: &Address, vassal: Option<&str>) -> Known {
-        let Some(route) = self.routes.get(key) else { return Known::default() };
-        let mut nodes = route.nodes.iter().map(|held| &held.node);
+        let mut nodes = self.nodes_of(key);
         let at = |node: &&Arc<Node>| node.facts.address == *address;
         let is_address = *address != Address::Nowhere;
         Known {
@@ -82,9 +78,9 @@ impl Roster {
 
     /// Whether one more node fits.
     pub fn check_room(&self, key: &RouteKey) -> Result<(), Reject> {
-        match self.routes.get(key) {
-            None if self.routes.len() >= self.limits.keys_max => return Err(Reject::TooManyKeys),
-            Some(route) if route.nodes.len() >= self.limits.nodes_per_key_max => {
+        match self.nodes_of(key).count() {
+            0 if self.keys >= self.limits.keys_max => return Err(Reject::TooManyKeys),
+            nodes if nodes >= self.limits.nodes_per_key_max => {
                 return Err(Reject::TooManyNodesOfKey);
             }
             _ => {}
@@ -103,18 +99,19 @@ impl Roster {
     ) -> Arc<Node> {
         let known = self.recognise(&key, &facts.address, facts.vassal());
         debug_assert!(known.announced().is_none(), "a node is added once");
-        let id = NodeId(self.next_id);
-        self.next_id += 1;
-        let node = Arc::new(Node::new(id, facts));
+        let node = Arc::new(Node::new(self.next_id(), facts));
+        node.load.set_due_ms(due_ms);
         if due_ms != u64::MAX {
-            self.leases.push(Lease { due_ms, id, key: key.clone() });
+            self.leases.push(Lease { due_ms, id: node.id, key: key.clone() });
         }
-        let fresh =
-            || RouteState { nodes: Vec::with_capacity(1), algorithm, is_unpublished: false };
-        let route = self.routes.entry(key.clone()).or_insert_with(fresh);
-        route.nodes.push(Held { node: Arc::clone(&node), due_ms });
+        let draft = self.draft(&key);
+        let is_new = draft.nodes.is_empty();
+        if is_new {
+            draft.algorithm = algorithm;
+        }
+        draft.nodes.push(Arc::clone(&node));
+        self.keys += usize::from(is_new);
         self.nodes += 1;
-        self.mark(key);
         node
     }
 
@@ -123,27 +120,28 @@ impl Roster {
     pub fn renew(
         &mut self,
         key: &RouteKey,
-        id: NodeId,
+        node: &Arc<Node>,
         due_ms: u64,
         facts: Option<NodeFacts>,
-    ) -> Option<Arc<Node>> {
-        let nodes = &mut self.routes.get_mut(key)?.nodes;
-        let held = nodes.iter_mut().find(|held| held.node.id == id)?;
-        debug_assert_ne!(held.node.facts.origin, NodeOrigin::Static);
-        held.due_ms = due_ms;
-        let Some(facts) = facts else { return Some(Arc::clone(&held.node)) };
-        if facts.address == held.node.facts.address {
-            held.node = Arc::new(held.node.with_facts(facts));
+    ) -> Arc<Node> {
+        debug_assert_ne!(node.facts.origin, NodeOrigin::Static);
+        debug_assert!(self.nodes_of(key).any(|held| Arc::ptr_eq(held, node)), "it is held");
+        node.load.set_due_ms(due_ms);
+        let Some(facts) = facts else { return Arc::clone(node) };
+        let after = if facts.address == node.facts.address {
+            Arc::new(node.with_facts(facts))
         } else {
-            let id = NodeId(self.next_id);
-            self.next_id += 1;
-            held.node = Arc::new(held.node.moved(id, facts));
-            held.node.load.note_success(); // failures were those of the address
+            let id = self.next_id();
+            node.load.note_success(); // failures were those of the address
             self.leases.push(Lease { due_ms, id, key: key.clone() });
+            Arc::new(node.moved(id, facts))
+        };
+        for held in &mut self.draft(key).nodes {
+            if held.id == node.id {
+                *held = Arc::clone(&after);
+            }
         }
-        let node = Arc::clone(&held.node);
-        self.mark(key.clone());
-        Some(node)
+        after
     }
 
     /// Takes out a subscribed node.
@@ -156,10 +154,11 @@ impl Roster {
         self.take(key, |_| true)
     }
 
-    /// Takes out the next node whose lease ended by `now_ms`.
-    pub fn remove_lapsed(&mut self, now_ms: u64) -> Option<Departed> {
-        let routes = &self.routes;
-        let lease = self.leases.pop_lapsed(now_ms, |lease| due_ms(routes, lease))?;
+    /// Takes out the next node whose lease ended by `now_ms`, if it is among the next `leases_left`.
+    pub fn remove_lapsed(&mut self, now_ms: u64, leases_left: &mut usize) -> Option<Departed> {
+        let (drafts, writer) = (&self.drafts, &self.writer);
+        let real_due_ms = |lease: &Lease| due_ms(drafts, writer, lease);
+        let lease = self.leases.pop_lapsed(now_ms, leases_left, real_due_ms)?;
         self.take(&lease.key, |node| node.id == lease.id)
     }
 
@@ -169,31 +168,29 @@ impl Roster {
 
     /// Builds and publishes the routes that changed.
     pub fn publish(&mut self) -> Option<Generation> {
-        if self.unpublished.is_empty() {
+        if self.drafts.is_empty() {
             self.writer.reclaim();
             return None;
         }
-        let table = self.writer.table();
-        for key in self.unpublished.drain(..) {
-            let Some(state) = self.routes.get_mut(&key) else {
+        let table = Arc::clone(self.writer.table());
+        for (key, Draft { nodes, algorithm }) in self.drafts.drain() {
+            if nodes.is_empty() {
                 self.writer.stage_remove(&key);
                 continue;
-            };
-            state.is_unpublished = false;
-            let nodes: Vec<_> = state.nodes.iter().map(|held| Arc::clone(&held.node)).collect();
+            }
             let route = match table.get(key.as_str()) {
-                Some(last) if last.algorithm() == state.algorithm => last.with_nodes(nodes),
-                _ => Route::new(key, nodes, state.algorithm),
+                Some(last) if last.algorithm() == algorithm => last.with_nodes(nodes),
+                _ => Route::new(key, nodes, algorithm),
             };
             self.writer.stage_put(Arc::new(route));
         }
         drop(table);
-        self.unpublished.shrink_to(UNPUBLISHED_KEPT);
+        self.drafts.shrink_to(DRAFTS_KEPT);
         Some(self.writer.publish())
     }
 
     pub fn keys(&self) -> usize {
-        self.routes.len()
+        self.keys
     }
 
     pub fn nodes(&self) -> usize {
@@ -202,74 +199,103 @@ impl Roster {
 
     /// Every node with its key, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&RouteKey, &Arc<Node>)> {
-        let held = |(key, route)| nodes_of(key, route);
-        self.routes.iter().flat_map(held)
+        let drafted = self.drafts.iter().flat_map(|(key, draft)| with_key(key, draft.nodes.iter()));
+        let settled = self.writer.table().iter().filter(|route| !self.is_drafted(route.key()));
+        drafted.chain(settled.flat_map(|route| with_key(route.key(), all_of(route))))
+    }
+
+    fn is_drafted(&self, key: &RouteKey) -> bool {
+        !self.drafts.is_empty() && self.drafts.contains_key(key)
+    }
+
+    fn next_id(&mut self) -> NodeId {
+        self.next_id += 1;
+        NodeId(self.next_id - 1)
+    }
+
+    fn nodes_of(&self, key: &RouteKey) -> impl Iterator<Item = &Arc<Node>> + Clone {
+        nodes_of(&self.drafts, &self.writer, key)
+    }
+
+    /// The key as it will be published, to be changed.
+    fn draft(&mut self, key: &RouteKey) -> &mut Draft {
+        let table = self.writer.table();
+        self.drafts.entry(key.clone()).or_insert_with(|| match table.get(key.as_str()) {
+            Some(route) => {
+                Draft { nodes: all_of(route).cloned().collect(), algorithm: route.algorithm() }
+            }
+            None => Draft { nodes: Vec::with_capacity(1), algorithm: Algorithm::default() },
+        })
     }
 
     fn take(&mut self, key: &RouteKey, is_it: impl Fn(&Node) -> bool) -> Option<Departed> {
-        let route = self.routes.get_mut(key)?;
-        let subscribed = |held: &&Held| held.node.facts.origin == NodeOrigin::Subscribed;
-        let it = |held: &Held| subscribed(&held) && is_it(&held.node);
-        let index = route.nodes.iter().position(it)?;
-        let node = route.nodes.remove(index).node;
-        let subscribed_left = route.nodes.iter().filter(subscribed).count();
+        let subscribed = |node: &Node| node.facts.origin == NodeOrigin::Subscribed;
+        let it = |node: &Arc<Node>| subscribed(node) && is_it(node);
+        // Looked for first: a draft of a key that is not there would publish for nothing.
+        self.nodes_of(key).find(|node| it(node))?;
+        let nodes = &mut self.draft(key).nodes;
+        let node = nodes.remove(nodes.iter().position(it)?);
+        let subscribed_left = nodes.iter().filter(|node| subscribed(node)).count();
+        self.keys -= usize::from(nodes.is_empty());
         self.nodes -= 1;
-        self.mark(key.clone());
-        if self.routes.get(key).is_some_and(|route| route.nodes.is_empty()) {
-            self.routes.remove(key);
-        }
-        let routes = &self.routes;
-        self.leases.compact(self.nodes, |lease| due_ms(routes, lease));
+        let (drafts, writer) = (&self.drafts, &self.writer);
+        self.leases.compact(self.nodes, |lease| due_ms(drafts, writer, lease));
         Some(Departed { key: key.clone(), node, subscribed_left })
-    }
-
-    /// The route must be built anew at the next publish.
-    fn mark(&mut self, key: RouteKey) {
-        if let Some(route) = self.routes.get_mut(&key)
-            && !std::mem::replace(&mut route.is_unpublished, true)
-        {
-            self.unpublished.push(key);
-        }
     }
 
     /// Asserts what holds between any two calls; for tests and simulation.
     pub fn check(&self) {
-        let held = || self.routes.values().flat_map(|route| &route.nodes);
-        assert_eq!(self.nodes, held().count(), "nodes are counted");
-        assert!(self.routes.len() <= self.limits.keys_max);
+        assert_eq!(self.nodes, self.iter().count(), "nodes are counted");
+        assert!(self.keys <= self.limits.keys_max);
         assert!(self.nodes <= self.limits.nodes_max);
-        let leased = held().filter(|held| held.due_ms != u64::MAX).count();
+        let leased = self.iter().filter(|(_, node)| node.load.due_ms() != u64::MAX).count();
         assert!(self.leases.entries() >= leased, "each leased node waits in the queue");
         let next = self.leases.next_due_ms().unwrap_or(u64::MAX);
-        for (key, route) in &self.routes {
-            assert!(!route.nodes.is_empty(), "a route has a node: {key}");
-            assert!(route.nodes.len() <= self.limits.nodes_per_key_max);
-            assert!(!route.is_unpublished || self.unpublished.contains(key));
-            assert!(route.nodes.iter().all(|held| held.due_ms >= next), "no expiry is missed");
-            for held in &route.nodes {
-                let facts = &held.node.facts;
-                let known = self.recognise(key, &facts.address, facts.vassal());
-                let is_it = |node: Option<Arc<Node>>| node.is_none_or(|it| it.id == held.node.id);
-                assert!(is_it(known.by_address), "no address twice");
-                assert!(is_it(known.by_vassal), "no vassal twice");
-                assert!(!held.node.is_asleep() || facts.vassal().is_some(), "only vassals sleep");
-            }
+        let mut keys = std::collections::BTreeSet::new();
+        for (key, node) in self.iter() {
+            keys.insert(key);
+            assert!(self.nodes_of(key).count() <= self.limits.nodes_per_key_max);
+            assert!(node.load.due_ms() >= next, "no expiry is missed");
+            let facts = &node.facts;
+            let known = self.recognise(key, &facts.address, facts.vassal());
+            let is_it = |found: Option<Arc<Node>>| found.is_none_or(|found| found.id == node.id);
+            assert!(is_it(known.by_address), "no address twice");
+            assert!(is_it(known.by_vassal), "no vassal twice");
+            assert!(!node.is_asleep() || facts.vassal().is_some(), "only vassals sleep");
         }
+        assert_eq!(self.keys, keys.len(), "keys with a node are counted");
     }
 }
 
-fn nodes_of<'r>(
+/// The nodes of a route, those that sleep last.
+fn all_of(route: &Route) -> impl Iterator<Item = &Arc<Node>> + Clone {
+    route.nodes().iter().chain(route.asleep())
+}
+
+fn with_key<'r>(
     key: &'r RouteKey,
-    route: &'r RouteState,
+    nodes: impl Iterator<Item = &'r Arc<Node>>,
 ) -> impl Iterator<Item = (&'r RouteKey, &'r Arc<Node>)> {
-    route.nodes.iter().map(move |held| (key, &held.node))
+    nodes.map(move |node| (key, node))
+}
+
+/// The nodes of a key, unpublished changes considered.
+fn nodes_of<'r>(
+    drafts: &'r HashMap<RouteKey, Draft>,
+    writer: &'r TableWriter,
+    key: &RouteKey,
+) -> impl Iterator<Item = &'r Arc<Node>> + Clone {
+    let draft = if drafts.is_empty() { None } else { drafts.get(key) };
+    let route = if draft.is_some() { None } else { writer.table().get(key.as_str()) };
+    let drafted = draft.into_iter().flat_map(|draft| &draft.nodes);
+    drafted.chain(route.into_iter().flat_map(|route| all_of(route)))
 }
 
 /// When a lease really ends; nothing if its node left.
-fn due_ms(routes: &HashMap<RouteKey, RouteState>, lease: &Lease) -> Option<u64> {
-    let nodes = &routes.get(&lease.key)?.nodes;
-    nodes.iter().find(|held| held.node.id == lease.id).map(|held| held.due_ms)
+fn due_ms(drafts: &HashMap<RouteKey, Draft>, writer: &TableWriter, lease: &Lease) -> Option<u64> {
+    let mut nodes = nodes_of(drafts, writer, &lease.key);
+    nodes.find(|node| node.id == lease.id).map(|node| node.load.due_ms())
 }
 
-/// Room for unpublished keys that is kept after a storm.
-const UNPUBLISHED_KEPT: usize = 1024;
+/// Room for drafts that is kept after a storm.
+const DRAFTS_KEPT: usize = 1024;
