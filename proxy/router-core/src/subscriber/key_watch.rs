@@ -3,16 +3,18 @@
 //! A key that changes or vanishes must take its nodes out of service at once, so the directory is
 //! watched with inotify. That misses changes behind symbolic links, on network file systems and
 //! of a directory that is replaced; therefore every key file in use is also looked at about once
-//! a second, in slices that never keep the thread for long. The directory is the operator's and
-//! trusted; names are not, they come from subscription keys.
+//! a second, in slices that never keep the thread for long. Names come in as files are read and
+//! go when nobody needs them any more: no step looks at all of them at once. The directory is the
+//! operator's and trusted; names are not, they come from subscription keys.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, OpenOptions};
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -23,12 +25,17 @@ use subscribe::limits::KEY_FILE_BYTES_MAX;
 use super::key_directories::is_entry_name;
 use super::limits::{
     INOTIFY_READS_PER_TURN_MAX, KEY_CHANGES_PENDING_MAX, KEY_CHANGES_PER_TURN_MAX,
-    KEY_FILES_TURN_MS_MAX, RESCAN_CYCLE_MS,
+    KEY_FILES_REST_MS, KEY_FILES_TURN_MAX, KEY_LOOKS_PER_CLOCK, RESCAN_CYCLE_MS, SETTLED_AFTER_S,
 };
 
 /// Reads key files out of one directory.
 #[derive(Debug)]
-pub(super) struct SignDirectory(Option<PathBuf>);
+pub(super) struct SignDirectory {
+    path: Option<PathBuf>,
+    /// Files read since [`SignDirectory::take_read`]. Only what is there gets here, so senders
+    /// cannot make it longer than the directory.
+    read: Vec<Watched>,
+}
 
 impl SignDirectory {
     /// `None` for a router that checks no signatures: it has no key file at all.
@@ -39,11 +46,16 @@ impl SignDirectory {
         if let Some(path) = &path {
             drop(fs::read_dir(path)?);
         }
-        Ok(Self(path))
+        Ok(Self { path, read: Vec::new() })
+    }
+
+    /// The files read since the last call.
+    pub(super) fn take_read(&mut self) -> Vec<Watched> {
+        std::mem::take(&mut self.read)
     }
 
     fn file(&self, name: &str) -> Option<PathBuf> {
-        self.0.as_ref().filter(|_| is_entry_name(name)).map(|path| path.join(name))
+        self.path.as_ref().filter(|_| is_entry_name(name)).map(|path| path.join(name))
     }
 }
 
@@ -55,12 +67,17 @@ impl KeyFiles for SignDirectory {
             .custom_flags(OFlag::O_NONBLOCK.bits() | OFlag::O_NOCTTY.bits())
             .open(self.file(file_name)?)
             .ok()?;
-        if !file.metadata().ok()?.is_file() {
+        let facts = file.metadata().ok()?;
+        if !facts.is_file() {
             return None;
         }
         let mut bytes = Vec::new();
         let read = file.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
-        (read <= KEY_FILE_BYTES_MAX).then_some(bytes)
+        if read > KEY_FILE_BYTES_MAX {
+            return None;
+        }
+        self.read.push(Watched { name: file_name.into(), look: settled_look(&facts) });
+        Some(bytes)
     }
 }
 
@@ -72,10 +89,21 @@ pub(super) struct KeyWatch {
     watch: Option<WatchDescriptor>,
     /// Names to be read, from inotify and from looking.
     changed: BTreeSet<String>,
-    /// Names still to be looked at in this cycle.
-    to_look_at: Vec<String>,
-    looks: HashMap<String, FileLook>,
+    /// Every file in use, the one looked at longest ago first.
+    ring: VecDeque<Watched>,
+    /// The names in the ring.
+    known: HashSet<Arc<str>>,
+    /// Files of the ring still to be looked at in this cycle.
+    left_in_cycle: usize,
     cycle_due_ms: u64,
+}
+
+/// A key file that was read.
+#[derive(Debug)]
+pub(super) struct Watched {
+    name: Arc<str>,
+    /// As it was read; `None` if it must be read again whatever it looks like.
+    look: Option<FileLook>,
 }
 
 /// The outside of a file; `None` where there is none.
@@ -93,8 +121,9 @@ impl KeyWatch {
             inotify: inotify.ok(),
             watch: None,
             changed: BTreeSet::new(),
-            to_look_at: Vec::new(),
-            looks: HashMap::new(),
+            ring: VecDeque::new(),
+            known: HashSet::new(),
+            left_in_cycle: 0,
             cycle_due_ms: 0,
         };
         watch.rewatch();
@@ -106,13 +135,23 @@ impl KeyWatch {
         self.inotify.as_ref().map(AsFd::as_fd)
     }
 
+    /// Watches the files that were read.
+    pub(super) fn note_read(&mut self, files: Vec<Watched>) {
+        for file in files {
+            if self.known.insert(Arc::clone(&file.name)) {
+                self.ring.push_front(file);
+                self.left_in_cycle += 1;
+            }
+        }
+    }
+
     /// When the next turn is due, on the thread's clock in milliseconds. While a cycle is under
-    /// way, looking takes at most every other stretch of time.
+    /// way, looking takes at most a part of the time.
     pub(super) fn due_ms(&self, now_ms: u64) -> u64 {
         if !self.changed.is_empty() {
             now_ms
-        } else if !self.to_look_at.is_empty() {
-            now_ms + KEY_FILES_TURN_MS_MAX
+        } else if self.left_in_cycle > 0 {
+            now_ms + KEY_FILES_REST_MS
         } else {
             self.cycle_due_ms
         }
@@ -120,22 +159,15 @@ impl KeyWatch {
 
     /// The names to be read now, a bounded number; more are left for the next turn.
     ///
-    /// `in_use` is asked at the beginning of a cycle only.
-    pub(super) fn turn(
-        &mut self,
-        now_ms: u64,
-        in_use: impl FnOnce() -> Vec<String>,
-    ) -> Vec<String> {
+    /// `in_use` says whether anybody needs the file still.
+    pub(super) fn turn(&mut self, now_ms: u64, in_use: impl Fn(&str) -> bool) -> Vec<String> {
         self.drain_inotify();
-        if self.to_look_at.is_empty() && now_ms >= self.cycle_due_ms {
+        if self.left_in_cycle == 0 && now_ms >= self.cycle_due_ms {
             self.cycle_due_ms = now_ms + RESCAN_CYCLE_MS;
             self.rewatch();
-            self.to_look_at = in_use();
-            self.to_look_at.sort_unstable();
-            let names = &self.to_look_at;
-            self.looks.retain(|name, _| names.binary_search(name).is_ok());
+            self.left_in_cycle = self.ring.len();
         }
-        self.look_on();
+        self.look_on(in_use);
         let taken: Vec<String> =
             self.changed.iter().take(KEY_CHANGES_PER_TURN_MAX).cloned().collect();
         for name in &taken {
@@ -151,7 +183,7 @@ impl KeyWatch {
         let watch = inotify.add_watch(&self.directory, watched_events()).ok();
         if watch != self.watch {
             self.watch = watch;
-            self.looks.clear();
+            forget_looks(&mut self.ring);
         }
     }
 
@@ -167,7 +199,7 @@ impl KeyWatch {
                 let is_lost = event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW)
                     || self.changed.len() >= KEY_CHANGES_PENDING_MAX;
                 if is_lost {
-                    self.looks.clear();
+                    forget_looks(&mut self.ring);
                     self.cycle_due_ms = 0;
                 } else if let Some(name) = event.name.and_then(|name| name.into_string().ok()) {
                     self.changed.insert(name);
@@ -176,22 +208,35 @@ impl KeyWatch {
         }
     }
 
-    fn look_on(&mut self) {
+    fn look_on(&mut self, in_use: impl Fn(&str) -> bool) {
         let begun = Instant::now();
-        let budget = Duration::from_millis(KEY_FILES_TURN_MS_MAX);
-        while let Some(name) = self.to_look_at.pop() {
-            let look = take_look(&self.directory.join(&name));
-            // A name looked at for the first time is read too: it may have changed since the
-            // registry read it.
-            if self.looks.get(&name) != Some(&look) {
-                self.looks.insert(name.clone(), look);
-                self.changed.insert(name);
+        for looked in 1.. {
+            // What changed is read before more is found: neither list outgrows its bound.
+            if self.left_in_cycle == 0 || self.changed.len() >= KEY_CHANGES_PENDING_MAX {
+                return;
             }
-            if begun.elapsed() >= budget {
-                break;
+            self.left_in_cycle -= 1;
+            let Some(mut watched) = self.ring.pop_front() else { return };
+            if !in_use(&watched.name) {
+                self.known.remove(&watched.name);
+                continue;
+            }
+            let look = take_look(&self.directory.join(&*watched.name));
+            if watched.look != Some(look) {
+                watched.look = Some(look);
+                self.changed.insert(watched.name.to_string());
+            }
+            self.ring.push_back(watched);
+            if looked % KEY_LOOKS_PER_CLOCK == 0 && begun.elapsed() >= KEY_FILES_TURN_MAX {
+                return;
             }
         }
     }
+}
+
+/// Something may have been missed: every file is read again in the next cycle.
+fn forget_looks(ring: &mut VecDeque<Watched>) {
+    ring.iter_mut().for_each(|watched| watched.look = None);
 }
 
 fn watched_events() -> AddWatchFlags {
@@ -204,8 +249,18 @@ fn watched_events() -> AddWatchFlags {
 }
 
 fn take_look(path: &Path) -> FileLook {
-    let facts = fs::metadata(path).ok()?;
-    Some((
+    fs::metadata(path).ok().as_ref().map(outside)
+}
+
+/// The outside of a file that was changed so long ago that another change would show. One that was
+/// not may change while it is read and look the same, so it is read again.
+fn settled_look(facts: &Metadata) -> Option<FileLook> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs().cast_signed();
+    (facts.ctime() < now - SETTLED_AFTER_S).then(|| Some(outside(facts)))
+}
+
+fn outside(facts: &Metadata) -> (u64, u64, u64, i64, i64, i64, i64) {
+    (
         facts.dev(),
         facts.ino(),
         facts.len(),
@@ -213,5 +268,73 @@ fn take_look(path: &Path) -> FileLook {
         facts.mtime_nsec(),
         facts.ctime(),
         facts.ctime_nsec(),
-    ))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory with these files, all read, and who watches it without inotify.
+    fn watched(names: &[&str]) -> (tempfile::TempDir, SignDirectory, KeyWatch) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut keys = SignDirectory::open(Some(dir.path().to_owned())).expect("opens");
+        let mut watch = KeyWatch::new(dir.path());
+        watch.inotify = None;
+        for name in names {
+            fs::write(dir.path().join(name), "key").expect("writes");
+            assert!(keys.read(name).is_some());
+        }
+        assert!(keys.read("missing.pem").is_none());
+        watch.note_read(keys.take_read());
+        (dir, keys, watch)
+    }
+
+    /// One cycle: the names to be read.
+    fn cycle(watch: &mut KeyWatch, in_use: impl Fn(&str) -> bool + Copy) -> Vec<String> {
+        let now_ms = watch.cycle_due_ms;
+        let mut changed = watch.turn(now_ms, in_use);
+        while watch.left_in_cycle > 0 || !watch.changed.is_empty() {
+            changed.extend(watch.turn(now_ms, in_use));
+        }
+        changed.sort_unstable();
+        changed
+    }
+
+    #[test]
+    fn a_file_read_while_it_was_new_is_read_once_more_and_then_only_when_it_changes() {
+        let (dir, _keys, mut watch) = watched(&["a.pem", "b.pem"]);
+        assert_eq!(cycle(&mut watch, |_| true), ["a.pem", "b.pem"]);
+        assert!(cycle(&mut watch, |_| true).is_empty());
+        fs::write(dir.path().join("b.pem"), "another key").expect("writes");
+        assert_eq!(cycle(&mut watch, |_| true), ["b.pem"]);
+        fs::remove_file(dir.path().join("a.pem")).expect("removes");
+        assert_eq!(cycle(&mut watch, |_| true), ["a.pem"]);
+        assert!(cycle(&mut watch, |_| true).is_empty());
+    }
+
+    #[test]
+    fn a_file_nobody_needs_is_forgotten_until_it_is_read_again() {
+        let (_dir, mut keys, mut watch) = watched(&["a.pem", "b.pem", "b.pem"]);
+        assert_eq!((watch.ring.len(), watch.known.len()), (2, 2), "missing files are not kept");
+        assert_eq!(cycle(&mut watch, |name| name == "a.pem"), ["a.pem"]);
+        assert_eq!((watch.ring.len(), watch.known.len()), (1, 1));
+        keys.read("b.pem").expect("it is there");
+        watch.note_read(keys.take_read());
+        assert_eq!(cycle(&mut watch, |_| true), ["b.pem"]);
+        assert_eq!(watch.ring.len(), 2);
+    }
+
+    #[test]
+    fn a_turn_stops_within_its_time_and_the_next_goes_on() {
+        let names: Vec<String> = (0..2_000).map(|n| format!("{n}.pem")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (_dir, _keys, mut watch) = watched(&names);
+        let mut found = watch.turn(0, |_| true);
+        assert!(found.len() <= KEY_CHANGES_PER_TURN_MAX);
+        found.extend(cycle(&mut watch, |_| true));
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), names.len(), "none is missed");
+    }
 }

@@ -8,17 +8,28 @@ use subscribe::limits::{BATCH_DATAGRAMS_MAX, DATAGRAM_BYTES_MAX};
 pub const BINDS_MAX: usize = 64;
 /// One receive slot: a byte more than a datagram may have, so that a longer one is seen.
 pub const SLOT_BYTES: usize = DATAGRAM_BYTES_MAX + 1;
-/// Receive buffer asked of the kernel per socket, in bytes: some 2,000 datagrams of a restart
-/// storm wait there while signatures are checked.
-pub const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Receive buffer asked of the kernel per socket, in bytes: the 33,000 datagrams of a machine that
+/// restarts wait there while signatures are checked. The kernel counts some 2 KiB for each and takes
+/// no memory before they come. Without `CAP_NET_ADMIN` it gives `net.core.rmem_max` at most.
+pub const RECEIVE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 /// Longest time without looking at clocks and key files, in milliseconds.
 pub const POLL_MS_MAX: u64 = 250;
 /// A cycle over all key files in use begins at most this often, in milliseconds.
 pub const RESCAN_CYCLE_MS: u64 = 1000;
-/// How long one turn may look at key files, in milliseconds: leases and datagrams wait meanwhile.
-pub const KEY_FILES_TURN_MS_MAX: u64 = 20;
+/// How long one turn may look at key files: leases and datagrams wait meanwhile.
+pub const KEY_FILES_TURN_MAX: Duration = Duration::from_micros(400);
+/// How long the thread waits for datagrams between two such turns, in milliseconds.
+pub const KEY_FILES_REST_MS: u64 = 1;
+/// Key files looked at between two looks at the clock.
+pub const KEY_LOOKS_PER_CLOCK: usize = 16;
+/// A key file changed more recently than this when it was read is read again, in seconds: two
+/// writes inside one tick of the file system's clock leave the same time stamp.
+pub const SETTLED_AFTER_S: i64 = 2;
 /// Changed key files applied in one turn.
-pub const KEY_CHANGES_PER_TURN_MAX: usize = 256;
+pub const KEY_CHANGES_PER_TURN_MAX: usize = 16;
+/// Leases looked at in one turn: when those of very many nodes end at once, datagrams do not wait
+/// for all of them.
+pub const LEASES_PER_TURN_MAX: usize = 1024;
 /// Reads of the inotify queue in one turn.
 pub const INOTIFY_READS_PER_TURN_MAX: usize = 16;
 /// Key file names waiting to be read; beyond it all files in use are looked at instead.
@@ -43,5 +54,5 @@ pub const PUBLISH_DELAY_MAX: Duration = Duration::from_millis(2);
 const _: () = {
     assert!(BATCH_DATAGRAMS_MAX * SLOT_BYTES < RECEIVE_BUFFER_BYTES);
     assert!(POLL_MS_MAX < RESCAN_CYCLE_MS);
-    assert!(KEY_FILES_TURN_MS_MAX < POLL_MS_MAX);
+    assert!(KEY_FILES_REST_MS < POLL_MS_MAX);
 };

@@ -16,7 +16,7 @@ use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
 use super::key_directories::KeyDirectories;
 use super::key_watch::KeyWatch;
-use super::limits::{POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_RETRY_MS};
+use super::limits::{LEASES_PER_TURN_MAX, POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_RETRY_MS};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
 
@@ -80,7 +80,8 @@ impl Shell {
         self.apply_key_changes();
         let now = self.now();
         if self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms) {
-            add(&self.counters.lapsed, self.registry.sweep(now));
+            let lapsed = self.registry.sweep_some(now, LEASES_PER_TURN_MAX);
+            add(&self.counters.lapsed, lapsed);
         }
         let effects: Vec<_> = std::iter::from_fn(|| self.registry.poll_effect()).collect();
         for effect in &effects {
@@ -127,9 +128,9 @@ impl Shell {
     fn apply_key_changes(&mut self) {
         let now = self.now();
         let Some(key_watch) = &mut self.key_watch else { return };
+        key_watch.note_read(self.key_directories.keys.take_read());
         let registry = &self.registry;
-        let in_use = || registry.watched_key_files().map(Into::into).collect();
-        for name in key_watch.turn(now.mono_ms, in_use) {
+        for name in key_watch.turn(now.mono_ms, |name| registry.needs_key_file(name)) {
             let pem = self.key_directories.read(&name);
             let removed = self.registry.key_file_changed(now, &name, pem.as_deref());
             add(&self.counters.revoked, removed);
