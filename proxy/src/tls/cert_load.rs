@@ -20,7 +20,7 @@ use router_core::subscriber::CertRequest;
 use rustls::crypto::CryptoProvider;
 
 use super::cert_store::{CertChange, CertSource, CertStore, Layer, ServedName};
-use super::limits::{NAMES_POLLED_PER_TICK_MAX, SUBSCRIBED_NAMES_MAX};
+use super::limits::{NAMES_PER_LOOK, NAMES_POLLED_PER_ROUND_MAX, SUBSCRIBED_NAMES_MAX};
 use super::self_signed::{SELF_SIGNED_NAMES, make_self_signed};
 
 mod config;
@@ -28,6 +28,7 @@ pub mod confine;
 mod directory;
 mod outcome;
 pub mod pair;
+mod refresh;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -36,8 +37,9 @@ mod tracked;
 pub use config::{CertLoaderConfig, DefaultPair};
 use confine::CertRoots;
 use directory::{CertDirectory, Listing};
-use outcome::{Outcome, Voice, judge};
+use outcome::{Outcome, Voice};
 use pair::{CertError, PairBytes, parse_pair};
+use refresh::Judge;
 pub use thread::CertLoaderHandle;
 use tracked::{Look, PairTexts, Tracked};
 
@@ -98,6 +100,8 @@ pub struct CertLoader {
     subscribed: usize,
     /// The slot looked at last.
     cursor: Option<Slot>,
+    /// Names still to be looked at in this round.
+    left_in_round: usize,
     provider: Arc<CryptoProvider>,
     voice: Voice,
 }
@@ -119,6 +123,7 @@ impl CertLoader {
             tracked: BTreeMap::new(),
             subscribed: 0,
             cursor: None,
+            left_in_round: 0,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             voice: Voice::new(),
         })
@@ -141,17 +146,16 @@ impl CertLoader {
             })?;
             self.adopt(listing.unwrap_or_default(), &mut changes);
         }
-        let slots: Vec<Slot> =
-            self.tracked.keys().filter(|slot| **slot != Slot::Default).cloned().collect();
-        let mut loaded = 0;
-        for slot in &slots {
-            let outcome = self.refresh(slot, now_unix);
-            self.voice.say_bad(slot, &outcome);
+        let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
+        let outcomes = judge.refresh_all(&mut self.tracked);
+        let (mut loaded, looked_at) = (0, outcomes.len());
+        for (slot, outcome) in outcomes {
+            self.voice.say_bad(&slot, &outcome);
             loaded += usize::from(matches!(outcome, Outcome::Loaded { .. }));
-            changes.extend(self.change(slot, outcome));
+            changes.extend(self.change(&slot, outcome));
         }
         if self.directory.is_some() {
-            let failed = slots.len() - loaded;
+            let failed = looked_at - loaded;
             tracing::info!(loaded, failed, "certificate directory read");
         }
         self.store.publish(changes);
@@ -240,8 +244,9 @@ impl CertLoader {
         }
     }
 
-    /// One round: the directory's listing, then the next names' files; one generation at most.
-    fn tick(&mut self) {
+    /// Begins a round: the directory's listing, one generation at most. Then so many names' files
+    /// are due for a look.
+    fn begin_round(&mut self) {
         let now_unix = unix_now();
         let mut changes = Vec::new();
         if let Some(directory) = &mut self.directory {
@@ -251,10 +256,30 @@ impl CertLoader {
                 Err(error) => tracing::debug!(%error, "certificate directory not listed"),
             }
         }
-        for slot in self.next_slots() {
+        self.store.publish(changes);
+        self.left_in_round = self.tracked.len().min(NAMES_POLLED_PER_ROUND_MAX);
+    }
+
+    /// Looks at the next few names' files; one generation at most. Requests are served between two
+    /// such steps, so that who brings a certificate does not wait for a round.
+    fn look_on(&mut self) {
+        let now_unix = unix_now();
+        let slots = self.next_slots(self.left_in_round.min(NAMES_PER_LOOK));
+        self.left_in_round = self.left_in_round.saturating_sub(slots.len().max(1));
+        let mut changes = Vec::new();
+        for slot in slots {
             changes.extend(self.refresh_and_say(&slot, now_unix));
         }
         self.store.publish(changes);
+    }
+
+    /// A whole round.
+    #[cfg(test)]
+    fn tick(&mut self) {
+        self.begin_round();
+        while self.left_in_round > 0 {
+            self.look_on();
+        }
     }
 
     /// Follows the directory: new names are tracked, names gone in two listings are dropped.
@@ -299,23 +324,21 @@ impl CertLoader {
         }
     }
 
-    /// The next names in turn, at most [`NAMES_POLLED_PER_TICK_MAX`], each at most once.
-    fn next_slots(&mut self) -> Vec<Slot> {
+    /// The next names in turn, at most so many, each at most once.
+    fn next_slots(&mut self, most: usize) -> Vec<Slot> {
         let after = self.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let up_to = self.cursor.as_ref().map_or(Bound::Excluded(&Slot::Default), Bound::Included);
         let rest = self.tracked.range((after, Bound::Unbounded));
         let wrapped = self.tracked.range((Bound::Unbounded, up_to));
-        let slots: Vec<Slot> = rest
-            .chain(wrapped)
-            .map(|(slot, _)| slot.clone())
-            .take(NAMES_POLLED_PER_TICK_MAX)
-            .collect();
+        let slots: Vec<Slot> =
+            rest.chain(wrapped).map(|(slot, _)| slot.clone()).take(most).collect();
         self.cursor = slots.last().cloned();
         slots
     }
 
     fn refresh_and_say(&mut self, slot: &Slot, now_unix: u64) -> Option<CertChange> {
-        let outcome = self.refresh(slot, now_unix);
+        let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
+        let outcome = judge.refresh(slot, self.tracked.get_mut(slot)?);
         self.voice.say(slot, &outcome);
         self.change(slot, outcome)
     }
@@ -330,37 +353,6 @@ impl CertLoader {
                 let tracked = self.tracked.get(slot)?;
                 let is_open = tracked.serving.is_some() || tracked.texts.ca.is_none();
                 if is_open { None } else { slot.seal() }
-            }
-        }
-    }
-
-    /// Looks at one name's files and judges what changed.
-    fn refresh(&mut self, slot: &Slot, now_unix: u64) -> Outcome {
-        let Some(tracked) = self.tracked.get_mut(slot) else { return Outcome::Unchanged };
-        let judged = match tracked.look(&self.roots, now_unix) {
-            Look::Unchanged => return Outcome::Unchanged,
-            Look::Unreadable(error) => Err(error),
-            Look::Changed(pair) => judge(tracked, &pair, &self.provider, now_unix.cast_signed()),
-        };
-        let counters = self.store.counters();
-        match judged {
-            Ok(entry) => {
-                counters.loads.fetch_add(1, Ordering::Relaxed);
-                tracked.complaint = None;
-                tracked.serving = Some(Arc::clone(&entry));
-                Outcome::loaded(slot, entry, now_unix.cast_signed())
-            }
-            Err(error) => {
-                let complaint = error.to_string();
-                if tracked.complaint.as_ref() == Some(&complaint) {
-                    return Outcome::Unchanged;
-                }
-                counters.load_failures.fetch_add(1, Ordering::Relaxed);
-                if tracked::is_outside(&error) {
-                    counters.paths_refused.fetch_add(1, Ordering::Relaxed);
-                }
-                tracked.complaint = Some(complaint);
-                Outcome::Refused(error)
             }
         }
     }

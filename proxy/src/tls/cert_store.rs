@@ -217,11 +217,13 @@ impl CertStore {
 
     /// Publishes `changes` as one generation.
     pub(super) fn publish(&self, changes: impl IntoIterator<Item = CertChange>) {
+        let mut changes = changes.into_iter().peekable();
+        if changes.peek().is_none() {
+            return;
+        }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = CertMap::clone(&self.map.load());
-        let mut is_dirty = false;
         for change in changes {
-            is_dirty = true;
             match change {
                 CertChange::Default(entry) => next.default = Some(entry),
                 CertChange::Put(layer, name, entry) => {
@@ -235,9 +237,6 @@ impl CertStore {
                 }
                 CertChange::Remove(layer, name) => next.layer(layer).remove(&name),
             }
-        }
-        if !is_dirty {
-            return;
         }
         let is_guarding = next.is_guarding();
         // Requests look from the moment on at which there may be something to see.

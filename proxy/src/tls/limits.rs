@@ -14,8 +14,12 @@ pub const SUBSCRIBED_NAMES_MAX: usize = 262_144;
 pub const DIRECTORY_NAMES_MAX: usize = 262_144;
 /// Requests of the subscription thread applied between two publishes.
 pub const REQUESTS_PER_PUBLISH_MAX: usize = 1024;
-/// Names whose files are looked at in one tick of the loader.
-pub const NAMES_POLLED_PER_TICK_MAX: usize = 8192;
+/// Names whose files are looked at in one round of the loader.
+pub const NAMES_POLLED_PER_ROUND_MAX: usize = 8192;
+/// Names of a round that are looked at before the loader turns to requests again.
+pub const NAMES_PER_LOOK: usize = 64;
+/// Names worth a thread of their own when everything is loaded at start.
+pub const LOAD_THREAD_NAMES_MIN: usize = 256;
 /// Shards of each layer of the store: one publish copies the touched shards only.
 pub const STORE_SHARDS: usize = 512;
 /// How long the loader sleeps at most before it looks at its stop flag, in milliseconds.
@@ -31,4 +35,5 @@ pub const SETTLED_AFTER_S: u64 = 2;
 const _: () = {
     assert!(STORE_SHARDS.is_power_of_two());
     assert!(REQUESTS_PER_PUBLISH_MAX <= SUBSCRIBED_NAMES_MAX);
+    assert!(NAMES_PER_LOOK <= NAMES_POLLED_PER_ROUND_MAX);
 };

@@ -383,10 +383,10 @@ fn polling_comes_round_to_every_name() {
     }
     rig.loader.load_initial().expect("loads");
     let all: Vec<Slot> = rig.loader.tracked.keys().cloned().collect();
-    assert_eq!(rig.loader.next_slots(), all);
+    assert_eq!(rig.loader.next_slots(10), all);
     rig.loader.cursor = Some(all[1].clone());
     let turned = [&all[2..], &all[..2]].concat();
-    assert_eq!(rig.loader.next_slots(), turned);
+    assert_eq!(rig.loader.next_slots(10), turned);
 }
 
 /// The thread itself: requests come in by the channel, and the end of the senders is not its own.

@@ -37,8 +37,11 @@ impl CertLoader {
     fn run(mut self, requests: &Receiver<CertRequest>, is_stopping: &AtomicBool) {
         let mut tick_due = Instant::now() + self.config.poll;
         while !is_stopping.load(Ordering::Relaxed) {
-            let until_tick = tick_due.saturating_duration_since(Instant::now());
-            let wait = until_tick.min(Duration::from_millis(LOADER_WAIT_MS_MAX));
+            let wait = match self.left_in_round {
+                0 => tick_due.saturating_duration_since(Instant::now()),
+                _ => Duration::ZERO,
+            };
+            let wait = wait.min(Duration::from_millis(LOADER_WAIT_MS_MAX));
             match requests.recv_timeout(wait) {
                 Ok(first) => {
                     let more = requests.try_iter().take(REQUESTS_PER_PUBLISH_MAX - 1);
@@ -47,8 +50,10 @@ impl CertLoader {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => thread::park_timeout(wait),
             }
-            if Instant::now() >= tick_due {
-                self.tick();
+            if self.left_in_round > 0 {
+                self.look_on();
+            } else if Instant::now() >= tick_due {
+                self.begin_round();
                 tick_due = Instant::now() + self.config.poll;
             }
         }
