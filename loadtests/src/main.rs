@@ -8,6 +8,7 @@ mod child;
 mod client;
 mod compare;
 mod contenders;
+mod control;
 mod fairness;
 mod floor;
 mod job;
@@ -47,6 +48,8 @@ enum Command {
     Fairness(fairness::FairnessArgs),
     /// Measure what it costs to pass TLS on by server name, against HAProxy and nginx.
     Passthrough(passthrough::PassthroughArgs),
+    /// Measure the control side: memory of keys, datagrams, restarts, certificates, churn.
+    Control(control::ControlArgs),
     /// The upstream of a comparison; started by it.
     #[command(hide = true)]
     Origin(origin::OriginArgs),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Proof(args) => proof::run(&args),
         Command::Fairness(args) => fairness::run(&args),
         Command::Passthrough(args) => passthrough::run(&args),
+        Command::Control(args) => control::run(&args),
         Command::Origin(args) => origin::run(&args),
         Command::Floor(args) => floor::run(&args),
     };
