@@ -35,6 +35,19 @@ pub enum ClientWriter {
 }
 
 impl ClientReader {
+    /// Waits without a buffer until a read has something to say, as [`ReadHalf::readable`] does.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(half) => half.readable().await,
+            Self::Tls(half) => half.readable().await,
+            // What comes is in memory of the connection; a read of it takes no buffer away.
+            Self::Stream(_) => Ok(()),
+        }
+    }
+
     /// Appends up to `most` bytes to `buffer`, within its capacity; `Ok(0)` as in [`ReadHalf::read`].
     pub async fn read(&mut self, buffer: Vec<u8>, most: usize) -> (io::Result<usize>, Vec<u8>) {
         match self {
@@ -133,6 +146,10 @@ impl ClientWriter {
 }
 
 impl Source for ClientReader {
+    fn readable(&mut self) -> impl Future<Output = io::Result<()>> {
+        ClientReader::readable(self)
+    }
+
     async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         ClientReader::read(self, buffer, usize::MAX).await
     }

@@ -11,7 +11,7 @@ use std::{
 use route_table::{Dotsplit, RouteKey, TableReader};
 use router_core::{
     access_log::LogSink,
-    clients::{ClientConnections, ClientRates},
+    clients::{ClientConnections, ClientRates, ClientSlot},
     fairness::Fairness,
     heads::Heads,
     metrics::Shard,
@@ -201,6 +201,8 @@ pub struct ConnFacts {
     pub client_cert: Option<Box<ClientCert>>,
     /// What nodes that want a PROXY preface are told of it, if there are any.
     pub introduction: Option<Box<Introduction>>,
+    /// Counts it among the connections of its client, if those are bounded.
+    pub slot: Option<ClientSlot>,
 }
 
 impl ConnFacts {
@@ -231,6 +233,7 @@ impl ConnFacts {
             cert: None,
             client_cert: None,
             introduction: None,
+            slot: None,
         }
     }
 

@@ -34,6 +34,7 @@ pub mod response;
 pub mod rtsp;
 pub mod session;
 pub mod sticky;
+mod switched;
 pub mod trailers;
 pub mod unserved;
 mod wait_room;

@@ -130,6 +130,13 @@ impl NodeWriter {
 }
 
 impl Source for NodeReader {
+    async fn readable(&mut self) -> io::Result<()> {
+        match self {
+            Self::Socket(half) => half.readable().await,
+            Self::Stream(_) => Ok(()),
+        }
+    }
+
     async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         NodeReader::read(self, buffer, usize::MAX).await
     }

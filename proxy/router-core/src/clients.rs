@@ -114,6 +114,7 @@ impl Group {
 /// Each client counts in two cells and the lesser count is believed. A client can so seem to have
 /// more connections than it has if others share both its cells, which needs several hundred
 /// thousand connections to become likely; never fewer.
+#[derive(Debug)]
 pub struct ClientConnections {
     rows: [Box<[AtomicU32]>; 2],
     most: u32,
@@ -121,6 +122,7 @@ pub struct ClientConnections {
 }
 
 /// One connection that is counted, until it is dropped.
+#[derive(Debug)]
 pub struct ClientSlot {
     all: Arc<ClientConnections>,
     cells: [u16; 2],

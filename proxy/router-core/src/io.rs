@@ -79,6 +79,21 @@ impl ReadHalf {
         (result, window.into_inner())
     }
 
+    /// Waits, without a buffer, until there is something to read or the stream ended. It may be woken
+    /// for nothing. Unlike a read it can be given up: no byte is taken.
+    ///
+    /// # Errors
+    /// The connection is broken; a read might not say so again.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        // The kernel keeps a read waiting that has no room, and answers it once there are bytes.
+        let nowhere = Vec::new();
+        let (result, _) = match &mut self.side {
+            ReadSide::Tcp(half) => half.read(nowhere).await,
+            ReadSide::Unix(half) => half.read(nowhere).await,
+        };
+        result.map(|_none| ())
+    }
+
     /// The deadlines of this connection.
     pub fn watch(&self) -> &Watch {
         &self.watch
@@ -282,6 +297,69 @@ mod tests {
                     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
                 let refused = connect(&Address::Tcp(gone), Duration::from_secs(5)).await;
                 assert!(refused.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused));
+            })
+            .unwrap();
+        }
+    }
+
+    /// A connection of this worker over a unix socket or over TCP, and its far end.
+    async fn pair(listening: Listening) -> (ReadHalf, WriteHalf, Socket) {
+        match listening {
+            Listening::Unix => {
+                let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+                near.set_nonblocking(true).unwrap();
+                let (read, write) = split_unix(UnixStream::from_std(near).unwrap());
+                (read, write, far.into())
+            }
+            Listening::Tcp => {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = Address::Tcp(listener.local_addr().unwrap());
+                let (read, write) = connect(&address, Duration::from_secs(5)).await.unwrap();
+                (read, write, listener.accept().unwrap().0.into())
+            }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    enum Listening {
+        Unix,
+        Tcp,
+    }
+
+    #[test]
+    fn waiting_without_a_buffer_ends_with_the_first_byte_and_takes_none() {
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            for listening in [Listening::Unix, Listening::Tcp] {
+                run(driver, async {
+                    let (mut read, _write, mut far) = pair(listening).await;
+                    let waited = monoio::time::timeout(Duration::from_millis(50), read.readable());
+                    assert!(waited.await.is_err(), "nothing came");
+                    let speaker = std::thread::spawn(move || {
+                        std::io::Write::write_all(&mut far, b"hello").unwrap();
+                        far
+                    });
+                    read.readable().await.unwrap();
+                    read.readable().await.unwrap();
+                    let (result, bytes) = read.read(Vec::with_capacity(16), usize::MAX).await;
+                    assert_eq!((result.unwrap(), &bytes[..]), (5, &b"hello"[..]));
+                    drop(speaker.join().unwrap());
+                    read.readable().await.unwrap();
+                    assert_eq!(read.read(bytes, usize::MAX).await.0.unwrap(), 0);
+                })
+                .unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_reset_ends_the_wait_with_an_error() {
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            run(driver, async {
+                let (mut read, _write, far) = pair(Listening::Tcp).await;
+                far.set_linger(Some(Duration::ZERO)).unwrap();
+                drop(far);
+                let error = read.readable().await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
             })
             .unwrap();
         }

@@ -24,6 +24,7 @@ pub mod heads;
 pub mod io;
 pub mod listener;
 pub mod metrics;
+pub mod pulse;
 pub mod runtime;
 pub mod socket_file;
 pub mod subscriber;

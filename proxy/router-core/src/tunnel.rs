@@ -2,14 +2,15 @@
 //!
 //! Two pumps run independently: a side that sends nothing does not slow the other, and a side that has
 //! finished sending is told to the other by a half-close. Nothing is parsed. While a direction is
-//! idle it holds the smallest buffer. Once that is filled, what else is there moves in a `burst`
-//! between two sockets, or a large buffer is taken where TLS or a stream is on a side.
+//! idle it holds no buffer, or the smallest one ([`crate::pulse`]). Once that is filled, what else is
+//! there moves in a `burst` between two sockets, or a large buffer is taken where TLS or a stream is
+//! on a side.
 
 mod burst;
 
 use std::{
     cell::Cell,
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     io,
     os::fd::RawFd,
     pin::pin,
@@ -22,6 +23,7 @@ use crate::{
     buffer::{self, Use},
     deadline::{Half, Watch},
     io::{ReadHalf, WriteHalf},
+    pulse::Pulse,
     termination::{Phase, Side as FaultOf, Termination},
 };
 use burst::{Burst, Window};
@@ -31,6 +33,11 @@ const HALF_CLOSED_IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Where a pump takes bytes from.
 pub trait Source {
+    /// Waits without a buffer until a read has something to say, as [`ReadHalf::readable`] does. Where
+    /// that cannot be known, the read waits.
+    fn readable(&mut self) -> impl Future<Output = io::Result<()>> {
+        ready(Ok(()))
+    }
     /// Appends bytes to `buffer`; `Ok(0)` is the end of the stream or an expired deadline.
     fn read(&mut self, buffer: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
     /// The deadlines of the connection.
@@ -58,6 +65,10 @@ pub trait Sink {
 }
 
 impl Source for ReadHalf {
+    fn readable(&mut self) -> impl Future<Output = io::Result<()>> {
+        ReadHalf::readable(self)
+    }
+
     async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         ReadHalf::read(self, buffer, usize::MAX).await
     }
@@ -244,20 +255,60 @@ async fn pump<R: Source, W: Sink>(
     sink_watch: &Watch,
     moved: &Cell<u64>,
 ) -> PumpEnd {
-    let (mut size, mut window) = (Use::Head, Window::default());
+    let (mut pulse, mut window) = (Pulse::slow(), Window::default());
+    pulse.rest();
+    loop {
+        if source.readable().await.is_err() {
+            return PumpEnd::SourceFailed;
+        }
+        let way = Way { clocks, sink_watch, moved, window: &mut window, pulse: &mut pulse };
+        // Boxed, so that a direction that is silent carries none of it.
+        match Box::pin(move_what_comes(source, sink, way)).await {
+            Moved::Silent => {}
+            Moved::Ended(end) => return end,
+        }
+    }
+}
+
+/// What a direction keeps in mind while it is silent.
+struct Way<'a> {
+    clocks: &'a Clocks,
+    sink_watch: &'a Watch,
+    moved: &'a Cell<u64>,
+    window: &'a mut Window,
+    pulse: &'a mut Pulse,
+}
+
+/// Why moving stopped.
+enum Moved {
+    /// Nothing is expected soon.
+    Silent,
+    /// Nothing will follow.
+    Ended(PumpEnd),
+}
+
+/// Moves what is there and what follows soon.
+async fn move_what_comes<R: Source, W: Sink>(source: &mut R, sink: &mut W, way: Way<'_>) -> Moved {
+    let Way { clocks, sink_watch, moved, window, pulse } = way;
+    let (mut size, mut held) = (Use::Head, None);
     loop {
         let (result, mut bytes) = source.read(buffer::take(size)).await;
         match result {
             // An expired deadline reads as the end, and must not be passed on as one.
-            Ok(0) if source.watch_handle().expired().is_some() => return PumpEnd::SourceFailed,
+            Ok(0) if source.watch_handle().expired().is_some() => {
+                return Moved::Ended(PumpEnd::SourceFailed);
+            }
             Ok(0) => {
                 buffer::give(size, bytes);
                 let finished = sink.finish().await;
-                return if finished.is_ok() { PumpEnd::Finished } else { PumpEnd::SinkFailed };
+                let end = finished.map_or(PumpEnd::SinkFailed, |()| PumpEnd::Finished);
+                return Moved::Ended(end);
             }
             Ok(received) => moved.set(moved.get() + received as u64),
-            Err(_) => return PumpEnd::SourceFailed,
+            Err(_) => return Moved::Ended(PumpEnd::SourceFailed),
         }
+        drop(held);
+        pulse.beat();
         if let Some(idle) = source.idle_limit() {
             clocks.idle.set(idle);
         }
@@ -267,25 +318,31 @@ async fn pump<R: Source, W: Sink>(
         let direct = source.socket().zip(sink.socket());
         if let Some((from, to)) = direct.filter(|_| was_filled) {
             let count = |received: usize| moved.set(moved.get() + received as u64);
-            let burst = burst::run(from, to, &bytes, &mut window, count);
-            buffer::give(size, bytes);
-            (bytes, blocked) = match burst {
-                Burst::Paused => continue,
-                Burst::Blocked(left, counted) => (left, Some(counted)),
-                Burst::SourceFailed => return PumpEnd::SourceFailed,
-                Burst::SinkFailed => return PumpEnd::SinkFailed,
-            };
+            let burst = burst::run(from, to, &bytes, window, count);
+            buffer::give(size, std::mem::take(&mut bytes));
+            match burst {
+                Burst::Paused => {}
+                Burst::Blocked(left, counted) => (bytes, blocked) = (left, Some(counted)),
+                Burst::SourceFailed => return Moved::Ended(PumpEnd::SourceFailed),
+                Burst::SinkFailed => return Moved::Ended(PumpEnd::SinkFailed),
+            }
         }
-        sink_watch.arm(Half::Write, clocks.write_stall);
-        let result;
-        (result, bytes) = sink.write_all(bytes).await;
-        sink_watch.disarm(Half::Write);
-        drop(blocked);
-        buffer::give(size, bytes);
-        if result.is_err() {
-            return PumpEnd::SinkFailed;
+        if !bytes.is_empty() {
+            sink_watch.arm(Half::Write, clocks.write_stall);
+            let result;
+            (result, bytes) = sink.write_all(bytes).await;
+            sink_watch.disarm(Half::Write);
+            drop(blocked);
+            buffer::give(size, bytes);
+            if result.is_err() {
+                return Moved::Ended(PumpEnd::SinkFailed);
+            }
         }
         size = if was_filled && direct.is_none() { Use::Body } else { Use::Head };
+        held = pulse.rest();
+        if held.is_none() {
+            return Moved::Silent;
+        }
     }
 }
 

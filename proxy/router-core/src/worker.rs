@@ -201,9 +201,10 @@ fn admit<S: Service>(
     }
     admission.open.set(admission.open.get() + 1);
     admission.shard.add(Counter::ConnectionsAccepted, 1);
-    let (service, admission) = (service.clone(), admission.clone());
+    let admission = admission.clone();
+    let served = service.clone().serve(accepted, role);
     spawn(async move {
-        service.serve(accepted, role).await;
+        served.await;
         admission.open.set(admission.open.get() - 1);
         admission.shard.add(Counter::ConnectionsClosed, 1);
     });

@@ -10,7 +10,6 @@ use router_core::{
     deadline,
     metrics::{Counter, Latency},
     termination::{Phase, Side as FaultOf, Termination},
-    tunnel::{self, Side, TunnelBytes, TunnelEnd, TunnelLimits},
     upstream::{
         Checkout, Reuse, checkout,
         retry::{Progress, Replay, Retry, after_failure},
@@ -21,6 +20,7 @@ use super::{
     attempt::{Attempt, Expecting, send_continue},
     blame,
     failure::{Cause, Failure},
+    gate::Admitted,
     held_body::HeldBody,
     in_flight::InFlight,
     inbound::Inbound,
@@ -29,7 +29,8 @@ use super::{
     record::{Record, micros},
     rejects,
     response::{Asked, Finished, Progressed},
-    rtsp::over_http,
+    rtsp::{over_http, pairs::Pair},
+    switched::{Counted, Switched},
     wake::Unplanned,
 };
 use crate::{
@@ -60,7 +61,9 @@ pub enum Outcome {
     Answer(Refusal),
     /// Part of a response was sent, so only closing tells the client.
     Broken,
-    /// It became a tunnel, which ended.
+    /// It became a tunnel, which has still to run.
+    Switched(Box<Switched>),
+    /// It was a tunnel, which ended.
     Tunnelled,
 }
 
@@ -86,8 +89,8 @@ pub async fn run(
     let mut tried = Tried::default();
     tried.note_counted();
     // Plans of further attempts are not counted again.
-    let _admitted = std::mem::take(&mut plan.admitted);
-    Exchange { ctx, policy, client, record, tried }.run(plan).await
+    let admitted = std::mem::take(&mut plan.admitted);
+    Exchange { ctx, policy, client, record, tried, admitted }.run(plan).await
 }
 
 pub(super) struct Exchange<'a> {
@@ -96,6 +99,7 @@ pub(super) struct Exchange<'a> {
     pub(super) client: Client<'a>,
     pub(super) record: &'a mut Record,
     pub(super) tried: Tried,
+    admitted: Admitted,
 }
 
 impl<'a> Exchange<'a> {
@@ -166,7 +170,7 @@ impl<'a> Exchange<'a> {
                 }
             }
             let progressed = Progressed::default();
-            let _in_flight = match plan.room.take() {
+            let in_flight = match plan.room.take() {
                 None => InFlight::begin(&plan.node),
                 Some(room) => match Box::pin(self.wait_for_room(&mut plan, room, held)).await {
                     Ok(begun) => begun,
@@ -180,10 +184,7 @@ impl<'a> Exchange<'a> {
                     let reuse = upstream.reuse;
                     match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
                         Ok(finished) if finished.switched => {
-                            node.load.note_success();
-                            let pairs = &self.ctx.shared.rtsp_pairs;
-                            let _session = plan.pair.take().map(|pair| pairs.open(*pair, &node));
-                            return Box::pin(self.tunnel(&node, upstream)).await;
+                            return self.switch(node, upstream, plan.pair.take(), in_flight);
                         }
                         Ok(finished) => return self.finish(&node, upstream, finished),
                         Err(failure) => {
@@ -219,6 +220,24 @@ impl<'a> Exchange<'a> {
             self.ctx.shard.add(Counter::UpstreamRetries, 1);
         }
         unreachable!("the retry rule bounds the attempts")
+    }
+
+    /// Leaves a tunnel, which is counted for as long as it lasts.
+    fn switch(
+        self,
+        node: Arc<Node>,
+        upstream: NodeConn,
+        pair: Option<Box<Pair>>,
+        in_flight: InFlight,
+    ) -> Outcome {
+        node.load.note_success();
+        let pairs = &self.ctx.shared.rtsp_pairs;
+        let counted = Counted {
+            admitted: self.admitted,
+            in_flight: Some(in_flight),
+            session: pair.map(|pair| pairs.open(*pair, &node)),
+        };
+        Outcome::Switched(Switched::new(node, upstream, &self.policy.timeouts, counted))
     }
 
     async fn check_out(
@@ -320,28 +339,11 @@ impl<'a> Exchange<'a> {
         result
     }
 
-    /// Passes opaque bytes on until both sides are done. The bytes the client sent ahead of the node's
-    /// agreement were kept back until now.
-    async fn tunnel(self, node: &Node, mut upstream: NodeConn) -> Outcome {
-        let timeouts = &self.policy.timeouts;
-        let limits = TunnelLimits::new(timeouts.tunnel, timeouts.write_stall);
-        let moved = TunnelBytes::default();
-        let early = self.client.inbound.bytes().to_vec();
-        self.client.inbound.consume(early.len());
-        moved.from_first.set(early.len() as u64);
-        let (result, _) = upstream.write.write_all(early, 0).await;
-        let end = match result {
-            Err(_) => TunnelEnd::Second,
-            Ok(()) => {
-                let client = Side { source: self.client.reader, sink: self.client.writer };
-                let node = Side { source: &mut upstream.read, sink: &mut upstream.write };
-                tunnel::run(client, node, limits, &moved).await
-            }
-        };
-        self.record.bytes_in += moved.from_first.get();
-        self.record.bytes_out += moved.from_second.get();
-        node.load.add_bytes(moved.from_second.get(), moved.from_first.get());
-        self.record.termination = end.termination();
+    /// Makes a tunnel of both connections, until it ends.
+    async fn tunnel(self, node: Arc<Node>, upstream: NodeConn) -> Outcome {
+        let switched = Switched::new(node, upstream, &self.policy.timeouts, Counted::default());
+        let Client { reader, writer, inbound, .. } = self.client;
+        switched.pass(reader, writer, inbound, self.record).await;
         Outcome::Tunnelled
     }
 

@@ -69,6 +69,21 @@ impl Inbound {
         }
     }
 
+    /// Gives the buffer back, of which nothing is wanted any more; the next receive takes another.
+    pub fn put_away(&mut self) {
+        debug_assert!(self.bytes().is_empty(), "received bytes are wanted");
+        (self.start, self.cursor, self.head_bytes) = (0, 0, 0);
+        buffer::give(Use::Head, std::mem::take(&mut self.bytes));
+    }
+
+    /// Keeps the held head, in no more room than it needs, and nothing else.
+    pub fn keep_head_only(&mut self) {
+        debug_assert!(self.bytes().is_empty(), "received bytes are wanted");
+        let head = self.head().to_vec();
+        (self.start, self.cursor) = (0, head.len());
+        buffer::give(Use::Head, std::mem::replace(&mut self.bytes, head));
+    }
+
     /// Appends bytes that another buffer received past the end of a body.
     pub fn push_back(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -88,7 +103,9 @@ impl Inbound {
             self.bytes.drain(..self.start);
             (self.start, self.cursor) = (0, 0);
         }
-        if self.bytes.len() == self.bytes.capacity() {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffer::take(Use::Head);
+        } else if self.bytes.len() == self.bytes.capacity() {
             // The parser refuses a head before it needs more than this.
             let wanted = (self.bytes.len() * GROWTH).clamp(HEAD_BYTES, HEAD_BYTES_MAX + HEAD_BYTES);
             self.bytes.reserve_exact(wanted.saturating_sub(self.bytes.len()).max(HEAD_BYTES));

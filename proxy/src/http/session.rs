@@ -1,7 +1,13 @@
 //! One HTTP/1 client connection: request after request, in order, until one side is done.
+//!
+//! It rests most of its life, and then is little more than its two halves and what is known of the
+//! client. All that a request needs beyond that is a turn ([`turns`]), and what it may become in the
+//! end, a tunnel ([`tail`]), is again a state of its own.
 
 mod asleep;
 mod rtsp;
+mod tail;
+mod turns;
 
 use std::{io, rc::Rc, time::Instant};
 
@@ -13,6 +19,7 @@ use router_core::{
     heads::HeadSlot,
     io::sleep_ms,
     metrics::Counter,
+    pulse::Pulse,
     termination::{Phase, Side, Termination},
 };
 
@@ -30,6 +37,7 @@ use crate::{
     context::{ConnFacts, Context},
     policy::PolicyId,
 };
+use tail::Tail;
 
 /// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
@@ -37,16 +45,27 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What becomes of the connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum After {
     /// The next request may come.
     Keep,
+    /// Both sides speak something else from here on.
+    Tunnel(Tail),
     /// Everything was received and answered.
     Close,
     /// The client may still be sending what nobody wants.
     Linger,
     /// A response was cut short, which the client must notice.
     Abort,
+}
+
+/// What follows a turn.
+enum Next {
+    /// Another request.
+    Request,
+    /// A tunnel.
+    Tunnel(Tail),
+    /// Nothing.
+    End,
 }
 
 /// A client connection being served.
@@ -62,6 +81,10 @@ pub struct Session {
     policy: PolicyId,
     /// Counts this connection while its head is not complete.
     unfinished: Option<HeadSlot>,
+    /// When its client is likely to speak.
+    pulse: Pulse,
+    /// The client sends nothing more.
+    ended: bool,
 }
 
 /// How waiting for a head ended.
@@ -73,56 +96,107 @@ enum Arrival {
 }
 
 impl Session {
-    /// A connection on which nothing has been received.
+    /// A connection of which `received` is all that came so far.
     pub fn new(
         ctx: Rc<Context>,
         conn: ConnFacts,
         reader: ClientReader,
         writer: ClientWriter,
-    ) -> Self {
+        received: Vec<u8>,
+    ) -> Box<Self> {
         let unfinished = Some(ctx.heads.enter(reader.watch_handle(), &ctx.shard));
-        let (inbound, began) = (Inbound::new(), Instant::now());
-        let policy = PolicyId::DEFAULT;
-        Self { ctx, conn, reader, writer, inbound, began, policy, unfinished }
-    }
-
-    /// The same connection, after these bytes of it were received elsewhere.
-    #[must_use]
-    pub fn with_received(mut self, bytes: &[u8]) -> Self {
-        self.inbound.push_back(bytes);
-        self
+        let mut inbound = Inbound::new();
+        inbound.push_back(&received);
+        buffer::give(Use::Head, received);
+        // The first head has no idle time before it: who connects must ask.
+        reader.watch().arm(Half::Read, ctx.shared.timeouts.head);
+        Box::new(Self {
+            ctx,
+            conn,
+            reader,
+            writer,
+            inbound,
+            began: Instant::now(),
+            policy: PolicyId::DEFAULT,
+            unfinished,
+            pulse: Pulse::fresh(),
+            ended: false,
+        })
     }
 
     /// Serves the connection to its end.
-    pub async fn run(mut self) {
-        // The first head has no idle time before it: who connects must ask.
-        self.reader.watch().arm(Half::Read, self.ctx.shared.timeouts.head);
+    pub async fn run(mut self: Box<Self>) {
         loop {
-            let arrival = self.arrive().await;
-            self.unfinished = None;
-            let after = match arrival {
-                Arrival::Ended => self.end_of_input().await,
-                Arrival::Judged(judged) => self.answer(judged).await,
-            };
-            match after {
-                After::Keep => {}
-                After::Close if self.inbound.bytes().is_empty() => {
-                    return self.writer.say_goodbye().await;
-                }
-                After::Close | After::Linger => return self.linger().await,
-                After::Abort => return,
-            }
-            self.inbound.release();
             if self.inbound.bytes().is_empty() {
-                let watch = self.reader.watch();
-                watch.arm(Half::Read, self.timeouts().keepalive);
-                watch.set_idle(true);
-            } else {
-                // Pipelined: its time begins when the one before it is done.
-                self.began = Instant::now();
-                self.reader.watch().arm(Half::Read, self.timeouts().head);
+                self.rest().await;
+            }
+            let next;
+            (self, next) = turns::take(self).await;
+            match next {
+                Next::Request => {}
+                // Boxed, so that connections that never are one do not carry its state.
+                Next::Tunnel(tail) => return Box::pin(self.pass(tail)).await,
+                Next::End => return,
             }
         }
+    }
+
+    /// Waits for the first bytes of a request, or for the end.
+    async fn rest(&mut self) {
+        let held = self.pulse.rest();
+        if held.is_none() {
+            self.inbound.put_away();
+            if self.reader.readable().await.is_err() {
+                self.ended = true;
+                return;
+            }
+        }
+        match self.inbound.receive(&mut self.reader).await {
+            Ok(received) if received > 0 => self.note_first_bytes(),
+            _ => self.ended = true,
+        }
+    }
+
+    fn note_first_bytes(&mut self) {
+        self.pulse.beat();
+        self.began = Instant::now();
+        let watch = self.reader.watch();
+        watch.set_idle(false);
+        watch.arm(Half::Read, self.timeouts().head);
+    }
+
+    /// Serves one request, from its first bytes until the connection may rest.
+    async fn turn(&mut self) -> Next {
+        let arrival = self.arrive().await;
+        self.unfinished = None;
+        let after = match arrival {
+            Arrival::Ended => self.end_of_input().await,
+            Arrival::Judged(judged) => self.answer(judged).await,
+        };
+        match after {
+            After::Keep => {}
+            After::Tunnel(tail) => return Next::Tunnel(tail),
+            After::Close if self.inbound.bytes().is_empty() => {
+                self.writer.say_goodbye().await;
+                return Next::End;
+            }
+            After::Close | After::Linger => {
+                self.linger().await;
+                return Next::End;
+            }
+            After::Abort => return Next::End,
+        }
+        self.inbound.release();
+        if self.inbound.bytes().is_empty() {
+            let watch = self.reader.watch();
+            watch.arm(Half::Read, self.timeouts().keepalive);
+            watch.set_idle(true);
+        } else {
+            // Pipelined: its time begins when the one before it is done.
+            self.began = Instant::now();
+            self.reader.watch().arm(Half::Read, self.timeouts().head);
+        }
+        Next::Request
     }
 
     /// Deadlines of the key this connection asked for last; before that, of all keys.
@@ -133,40 +207,42 @@ impl Session {
     /// Receives until there is a head to judge.
     async fn arrive(&mut self) -> Arrival {
         let mut scanned = 0;
-        loop {
-            if !self.inbound.bytes().is_empty() {
-                // A head that comes in many pieces is parsed once, when its end is there.
-                match head_end(self.inbound.bytes(), scanned) {
-                    Ok(HeadEnd::Partial(upto)) if scanned > 0 => {
-                        scanned = upto;
-                        self.note_unfinished();
-                    }
-                    found => {
-                        if let Ok(HeadEnd::Partial(upto)) = found {
-                            scanned = upto;
-                        }
-                        let bytes = self.inbound.bytes();
-                        let tried = Tried::default();
-                        let round = Round { tried: &tried, held: Held::No, id: None };
-                        match judge(&self.ctx, &self.conn, bytes, &round) {
-                            Judged::Partial => self.note_unfinished(),
-                            judged => return Arrival::Judged(judged),
-                        }
-                    }
-                }
+        while !self.ended {
+            if let Some(judged) = self.look(&mut scanned) {
+                return Arrival::Judged(judged);
             }
-            let was_empty = self.inbound.bytes().is_empty();
             match self.inbound.receive(&mut self.reader).await {
                 Ok(received) if received > 0 => {}
-                _ => return Arrival::Ended,
-            }
-            if was_empty {
-                self.began = Instant::now();
-                let watch = self.reader.watch();
-                watch.set_idle(false);
-                watch.arm(Half::Read, self.timeouts().head);
+                _ => self.ended = true,
             }
         }
+        Arrival::Ended
+    }
+
+    /// Judges what is there, if it is a head. One that comes in many pieces is parsed when it begins and
+    /// when its end is there; between, `scanned` is how far that was looked for.
+    fn look(&mut self, scanned: &mut usize) -> Option<Judged> {
+        let bytes = self.inbound.bytes();
+        if bytes.is_empty() {
+            return None;
+        }
+        let known = match *scanned {
+            0 => None,
+            upto => Some(head_end(bytes, upto)),
+        };
+        if !matches!(known, Some(Ok(HeadEnd::Partial(_)))) {
+            let tried = Tried::default();
+            let round = Round { tried: &tried, held: Held::No, id: None };
+            match judge(&self.ctx, &self.conn, bytes, &round) {
+                Judged::Partial => {}
+                judged => return Some(judged),
+            }
+        }
+        if let Ok(HeadEnd::Partial(upto)) = known.unwrap_or_else(|| head_end(bytes, 0)) {
+            *scanned = upto;
+        }
+        self.note_unfinished();
+        None
     }
 
     /// The head is not complete, so its connection is one of those that are bounded.
@@ -235,6 +311,7 @@ impl Session {
                     Outcome::Complete(finished) if finished.request_done => After::Close,
                     Outcome::Complete(_) => After::Linger,
                     Outcome::Answer(refusal) => self.refuse(&refusal, &mut record).await,
+                    Outcome::Switched(switched) => return self.switch(switched, record).await,
                     Outcome::Broken | Outcome::Tunnelled => After::Abort,
                 };
                 self.conclude(&record);
@@ -289,3 +366,6 @@ impl Session {
         buffer::give(Use::Reply, buffer);
     }
 }
+
+#[cfg(test)]
+mod tests;

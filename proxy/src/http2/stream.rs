@@ -174,6 +174,12 @@ impl Stream {
                 };
                 match exchange::run(ctx, client, plan, record).await {
                     Outcome::Answer(refusal) => refusal,
+                    Outcome::Switched(switched) => {
+                        let (reader, writer) = (&mut self.reader, &mut self.writer);
+                        // Boxed, so that other streams do not carry its state.
+                        let passed = switched.pass(reader, writer, &mut self.inbound, record);
+                        return Box::pin(passed).await;
+                    }
                     Outcome::Complete(_) | Outcome::Broken | Outcome::Tunnelled => return,
                 }
             }

@@ -74,6 +74,17 @@ impl TlsReadHalf {
         }
     }
 
+    /// Waits without a buffer until a read has something to say, as [`ReadHalf::readable`] does.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        if self.ciphertext.is_some() || holds_plaintext(&self.session) {
+            return Ok(());
+        }
+        self.read.readable().await
+    }
+
     /// Decrypts what was received until `room` is full: `Some(0)` at the end of the session, `None` if
     /// more ciphertext is needed first.
     fn take_plaintext(&mut self, buffer: &mut Vec<u8>, room: usize) -> io::Result<Option<usize>> {
@@ -128,6 +139,14 @@ impl TlsReadHalf {
     /// Whether the connection below has ended and nothing is left to read from it.
     pub fn is_finished(&self) -> bool {
         self.read.is_finished()
+    }
+}
+
+/// Whether a read of the session is answered at once: by bytes, by its end or by its failure.
+fn holds_plaintext(session: &Session) -> bool {
+    match session.borrow_mut().reader().fill_buf() {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
 }
 

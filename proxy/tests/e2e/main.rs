@@ -30,6 +30,7 @@ mod http2;
 mod http2_floods;
 mod http2_nodes;
 mod http2_websocket;
+mod idle;
 mod limits;
 mod mountpoints;
 mod on_demand;

@@ -36,7 +36,12 @@ pub fn echo(stream: TcpStream) {
     }
 }
 
-fn open<S: std::io::Read + std::io::Write>(stream: S, scheme: &str, host: &str) -> WebSocket<S> {
+/// The handshake over `stream`.
+pub fn open<S: std::io::Read + std::io::Write>(
+    stream: S,
+    scheme: &str,
+    host: &str,
+) -> WebSocket<S> {
     let request = format!("{scheme}://{host}/chat?room=1").into_client_request().expect("a URL");
     let (socket, response) = tungstenite::client(request, stream).expect("the handshake");
     assert_eq!(response.status(), 101);
@@ -49,7 +54,8 @@ fn connect(router: &Router, host: &str) -> WebSocket<TcpStream> {
     open(stream, "ws", host)
 }
 
-fn exchange<S: std::io::Read + std::io::Write>(socket: &mut WebSocket<S>, message: Message) {
+/// Sends a message and awaits it back.
+pub fn exchange<S: std::io::Read + std::io::Write>(socket: &mut WebSocket<S>, message: Message) {
     socket.send(message.clone()).expect("it is sent");
     assert_eq!(socket.read().expect("it comes back"), message);
 }

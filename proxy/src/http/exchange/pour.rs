@@ -1,12 +1,14 @@
 //! Exchanges that are tunnels from their first byte on: what RTSP leaves to pass as it comes.
 
+use std::sync::Arc;
+
 use route_table::{Node, Tried};
 use router_core::upstream::Checkout;
 
 use super::{Client, Exchange, InFlight, Outcome};
 use crate::{
     context::Context,
-    http::{judge::Plan, record::Record, request_body::send_request},
+    http::{gate::Admitted, judge::Plan, record::Record, request_body::send_request},
     node::NodeConn,
     policy::Policy,
 };
@@ -18,11 +20,11 @@ pub async fn pass_on(
     policy: &Policy,
     client: Client<'_>,
     record: &mut Record,
-    node: &Node,
+    node: Arc<Node>,
     upstream: NodeConn,
 ) {
-    let tried = Tried::default();
-    Exchange { ctx, policy, client, record, tried }.tunnel(node, upstream).await;
+    let (tried, admitted) = (Tried::default(), Admitted::default());
+    Exchange { ctx, policy, client, record, tried, admitted }.tunnel(node, upstream).await;
 }
 
 impl Exchange<'_> {
@@ -37,7 +39,7 @@ impl Exchange<'_> {
         };
         let timeouts = &self.policy.timeouts;
         match send_request(&mut upstream.write, timeouts, plan.request).await {
-            Ok(_spent) => self.tunnel(&node, upstream).await,
+            Ok(_spent) => self.tunnel(node, upstream).await,
             Err(failure) => self.failed(failure, 0),
         }
     }

@@ -184,7 +184,7 @@ impl Line<'_> {
     /// The first answer, then everything.
     async fn converse(
         &mut self,
-        node: &Node,
+        node: &Arc<Node>,
         policy: &Policy,
         mut upstream: NodeConn,
         request: Vec<u8>,
@@ -215,7 +215,7 @@ impl Line<'_> {
             writer: &mut *self.client.writer,
             inbound: &mut *self.client.inbound,
         };
-        pour::pass_on(self.ctx, policy, client, self.record, node, upstream).await;
+        pour::pass_on(self.ctx, policy, client, self.record, node.clone(), upstream).await;
         Ok(())
     }
 
