@@ -8,6 +8,8 @@ pub mod datagram;
 
 #[path = "../../../proxy/tests/e2e/harness/client.rs"]
 pub mod client;
+#[path = "../../../proxy/tests/e2e/harness/emperor.rs"]
+pub mod emperor;
 #[path = "../../../proxy/tests/e2e/harness/metrics.rs"]
 pub mod metrics;
 #[path = "../../../proxy/tests/e2e/harness/process.rs"]

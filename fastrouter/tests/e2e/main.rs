@@ -12,5 +12,6 @@ pub const LISTEN: &str = "--uwsgi";
 mod bodies;
 #[expect(dead_code, reason = "the other router's tests use the rest of it")]
 mod harness;
+mod on_demand;
 mod packets;
 mod routing;
