@@ -11,6 +11,7 @@ mod body;
 pub mod cli;
 mod conclude;
 mod errand;
+mod exchange;
 pub mod front;
 mod hold;
 mod linger;

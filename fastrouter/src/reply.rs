@@ -23,6 +23,11 @@ impl<'a> ReplySource<'a> {
     pub fn new(read: &'a mut ReadHalf, timeouts: &'a Timeouts, status: &'a Cell<u16>) -> Self {
         Self { read, timeouts, status, has_begun: false }
     }
+
+    /// Its first bytes were seen by another.
+    pub fn has_begun(&mut self) {
+        self.has_begun = true;
+    }
 }
 
 impl Source for ReplySource<'_> {

@@ -4,7 +4,7 @@
 //! both ways at once; the node's end is the end of the response. A node is changed only before it was
 //! connected to.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use proxy::{
     config::packets::{FallbackOn, OnFailure},
@@ -14,38 +14,36 @@ use proxy::{
 };
 use route_table::{NodeFacts, Tried};
 use router_core::{
-    deadline::Half,
     io::Accepted,
     metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
-    tunnel::{self, Ends, Side, TunnelBytes, TunnelEnd, TunnelLimits},
-    upstream,
 };
-
 use uwsgi_request::{Body, Request, RequestError, set_modifiers};
 
 use crate::{
     answer::answer,
-    body::{BodySource, NodeSink, Progress, Rest},
+    body::Rest,
     errand::PacketErrand,
+    exchange::exchange,
     front::WorkerRules,
     hold::{Held, HoldError, HoldRules},
     linger,
     receive::{ReceiveError, receive},
-    reply::{ReplySink, ReplySource},
 };
 
-type PacketLine<'a> = Line<'a, PacketErrand>;
+/// A packet's connection.
+pub type PacketLine<'a> = Line<'a, PacketErrand>;
 
 /// A request that got no response of a node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Refused {
+pub struct Refused {
     status: u16,
     detail: &'static str,
 }
 
 impl Refused {
-    const fn plain(status: u16) -> Self {
+    /// With this status.
+    pub const fn plain(status: u16) -> Self {
         Self { status, detail: "" }
     }
 }
@@ -212,72 +210,5 @@ fn rest_of(line: &mut PacketLine<'_>, packet: usize) -> Rest {
             bytes.truncate(packet + usize::try_from(length.min(here)).unwrap_or(0));
             Rest::Stated(length.saturating_sub(here))
         }
-    }
-}
-
-/// The request there and the response back.
-async fn exchange(
-    line: &mut PacketLine<'_>,
-    mut reached: Reached<'_>,
-    rest: Rest,
-) -> Result<(), Refused> {
-    let Reached { node, policy, upstream, .. } = &mut reached;
-    let (status, progress) = (Cell::new(0), Cell::new(Progress::Passing));
-    let (timeouts, moved) = (&policy.timeouts, TunnelBytes::default());
-    upstream.write.watch().arm(Half::Write, timeouts.write_stall);
-    let (sent, bytes) = upstream.write.write_all(std::mem::take(&mut line.errand.bytes), 0).await;
-    upstream.write.watch().disarm(Half::Write);
-    line.errand.bytes = bytes;
-    let end = match sent {
-        Err(_) => TunnelEnd::Second,
-        Ok(()) => {
-            let mut body = BodySource::new(&mut line.read, rest, &progress);
-            let mut sink = NodeSink { write: &mut upstream.write, body: line.errand.request.body };
-            let mut reply = ReplySource::new(&mut upstream.read, timeouts, &status);
-            let mut back = ReplySink(&mut line.write);
-            let (ends, idle) = (Ends::WithAnswer, timeouts.first_byte);
-            let limits = TunnelLimits { ends, idle, write_stall: timeouts.write_stall };
-            let client = Side { source: &mut body, sink: &mut back };
-            let far = Side { source: &mut reply, sink: &mut sink };
-            tunnel::run(client, far, limits, &moved).await
-        }
-    };
-    let (asked, answered) = (moved.from_first.get(), moved.from_second.get());
-    line.record.bytes_in += asked;
-    line.record.bytes_out += answered;
-    line.record.status = status.get();
-    line.record.termination = termination(end, answered > 0, progress.get(), status.get());
-    node.load.add_bytes(answered, line.record.bytes_in);
-    if answered > 0 {
-        node.load.note_success();
-        let is_stated = matches!(line.errand.request.body, Body::Stated(_));
-        if is_stated && end == TunnelEnd::Complete && progress.get() == Progress::Passing {
-            linger::see_off(&mut line.read, &mut line.write).await;
-        }
-        return Ok(());
-    }
-    match line.record.termination.side {
-        FaultOf::Client | FaultOf::ClientDeadline => Err(Refused::plain(408)),
-        side => {
-            line.ctx.shard.count(Counter::UpstreamFailures);
-            upstream::note_failure(node, policy.resilience.eject, &line.ctx.shard);
-            Err(Refused::plain(if side == FaultOf::UpstreamDeadline { 504 } else { 502 }))
-        }
-    }
-}
-
-/// Who ended it, and during what.
-fn termination(end: TunnelEnd, answered: bool, progress: Progress, status: u16) -> Termination {
-    let of_response = if answered { Phase::ResponseBody } else { Phase::ResponseHead };
-    let of_request = if answered { Phase::ResponseBody } else { Phase::RequestBody };
-    match end {
-        TunnelEnd::Complete if answered => Termination::CLEAN,
-        TunnelEnd::Complete | TunnelEnd::Second => Termination::new(FaultOf::Upstream, of_response),
-        TunnelEnd::Idle if status == 101 => end.termination(),
-        TunnelEnd::Idle => Termination::new(FaultOf::UpstreamDeadline, of_response),
-        TunnelEnd::First if progress == Progress::Cut => {
-            Termination::new(FaultOf::Client, Phase::RequestBody)
-        }
-        TunnelEnd::First => Termination::new(FaultOf::Client, of_request),
     }
 }

@@ -39,6 +39,8 @@ pub struct Request {
     pub client_port: Span,
     /// HTTPS says that the client came by TLS.
     pub is_tls: bool,
+    /// HTTP_UPGRADE or HTTP_TRANSFER_ENCODING announces what has no length.
+    pub may_stream: bool,
 }
 
 /// The var that named the key.
@@ -60,10 +62,14 @@ pub enum NamedBy {
 pub enum Body {
     /// As many bytes as CONTENT_LENGTH says.
     Stated(u64),
-    /// CONTENT_LENGTH is absent or empty: whatever comes, until either side is done.
+    /// CONTENT_LENGTH is absent or empty, and something may come nevertheless: whatever does, until either
+    /// side is done.
     #[default]
     Open,
 }
+
+/// Methods whose requests have no body unless they say so (RFC 9110 section 9.3).
+const BODYLESS: [&[u8]; 4] = [b"GET", b"HEAD", b"OPTIONS", b"DELETE"];
 
 /// Why a packet is no request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -91,6 +97,10 @@ impl Request {
         let mut request = Self::default();
         for pair in Pairs::new(packet.get(HEADER_BYTES..).unwrap_or_default()) {
             request.note(&pair?)?;
+        }
+        let method = packet.get(request.method.clone()).unwrap_or_default();
+        if request.body == Body::Open && !request.may_stream && BODYLESS.contains(&method) {
+            request.body = Body::Stated(0);
         }
         let path = packet.get(request.path.clone()).unwrap_or_default();
         if path.split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b"..")) {
@@ -121,6 +131,9 @@ impl Request {
                 self.client = text.and_then(|text| text.parse().ok());
             }
             b"HTTPS" => self.is_tls = !matches!(pair.value, b"" | b"off" | b"0"),
+            b"HTTP_UPGRADE" | b"HTTP_TRANSFER_ENCODING" => {
+                self.may_stream |= !pair.value.is_empty()
+            }
             b"CONTENT_LENGTH" => self.body = body(pair.value)?,
             _ => {}
         }

@@ -190,11 +190,12 @@ pub async fn run<R1: Source, W1: Sink, R2: Source, W2: Sink>(
     poll_fn(|cx| {
         if !there_done && let Poll::Ready(ended) = there.as_mut().poll(cx) {
             match ended {
-                PumpEnd::Finished => there_done = clocks.half_closed(),
                 PumpEnd::SourceFailed => return Poll::Ready(clocks.verdict(TunnelEnd::First)),
-                PumpEnd::SinkFailed if limits.ends == Ends::WithAnswer => {
-                    there_done = clocks.half_closed();
+                // Only the answer is waited for, by its own time.
+                PumpEnd::Finished | PumpEnd::SinkFailed if limits.ends == Ends::WithAnswer => {
+                    there_done = true;
                 }
+                PumpEnd::Finished => there_done = clocks.half_closed(),
                 PumpEnd::SinkFailed => return Poll::Ready(clocks.verdict(TunnelEnd::Second)),
             }
         }

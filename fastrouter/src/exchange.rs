@@ -1,0 +1,184 @@
+//! The exchange with a node that was reached: the packet there, its body, and the response back.
+//!
+//! A request without a body needs no second direction: its response is awaited and passed on. Everything
+//! else, and every response that is longer than one read, is a tunnel that is done with the answer.
+
+use std::{cell::Cell, rc::Rc};
+
+use proxy::{context::Context, relay::Reached};
+use router_core::{
+    buffer::{self, Use},
+    deadline::{GoneWhen, Half},
+    metrics::Counter,
+    termination::{Phase, Side as FaultOf, Termination},
+    tunnel::{self, Ends, Side, Sink, Source, TunnelBytes, TunnelEnd, TunnelLimits},
+    upstream,
+};
+use uwsgi_request::Body;
+
+use crate::{
+    body::{BodySource, NodeSink, Progress, Rest},
+    linger,
+    reply::{ReplySink, ReplySource},
+    session::{PacketLine, Refused},
+};
+
+/// How far an exchange is.
+#[derive(Default)]
+struct Passage {
+    status: Cell<u16>,
+    body: Cell<Progress>,
+    moved: TunnelBytes,
+}
+
+impl Passage {
+    fn answered(&self) -> bool {
+        self.moved.from_second.get() > 0
+    }
+}
+
+/// The request there and the response back.
+pub async fn exchange(
+    line: &mut PacketLine<'_>,
+    mut reached: Reached<'_>,
+    rest: Rest,
+) -> Result<(), Refused> {
+    let passage = Passage::default();
+    let end = match send_packet(line, &mut reached).await {
+        TunnelEnd::Complete if matches!(rest, Rest::Stated(0)) => {
+            passage.body.set(Progress::Passed);
+            match answer(line, &mut reached, &passage).await {
+                Some(end) => end,
+                None => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
+            }
+        }
+        TunnelEnd::Complete => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
+        failed => failed,
+    };
+    conclude(line, &reached, &passage, end).await
+}
+
+/// Sends the packet, and what came of its body with it.
+async fn send_packet(line: &mut PacketLine<'_>, reached: &mut Reached<'_>) -> TunnelEnd {
+    let write = &mut reached.upstream.write;
+    write.watch().arm(Half::Write, reached.policy.timeouts.write_stall);
+    let (sent, bytes) = write.write_all(std::mem::take(&mut line.errand.bytes), 0).await;
+    write.watch().disarm(Half::Write);
+    line.errand.bytes = bytes;
+    if sent.is_ok() { TunnelEnd::Complete } else { TunnelEnd::Second }
+}
+
+/// Passes a short response on; `None` if more than one read brings is to come.
+async fn answer(
+    line: &mut PacketLine<'_>,
+    reached: &mut Reached<'_>,
+    passage: &Passage,
+) -> Option<TunnelEnd> {
+    let timeouts = &reached.policy.timeouts;
+    let watch = reached.upstream.read.watch_handle();
+    let mut reply = ReplySource::new(&mut reached.upstream.read, timeouts, &passage.status);
+    loop {
+        watch.arm(Half::Read, reply.idle_limit().unwrap_or(timeouts.response_idle));
+        watch.mind(line.read.watch(), GoneWhen::Reset);
+        let (result, bytes) = reply.read(buffer::take(Use::Reply)).await;
+        let has_left = watch.stop_minding();
+        let received = match result {
+            _ if has_left => return Some(TunnelEnd::First),
+            Ok(0) if watch.expired().is_some() => return Some(TunnelEnd::Idle),
+            Ok(0) => return Some(TunnelEnd::Complete),
+            Ok(received) => received,
+            Err(_) => return Some(TunnelEnd::Second),
+        };
+        passage.moved.from_second.set(passage.moved.from_second.get() + received as u64);
+        let was_filled = bytes.len() == bytes.capacity();
+        line.write.watch().arm(Half::Write, timeouts.write_stall);
+        let (result, bytes) = ReplySink(&mut line.write).write_all(bytes).await;
+        line.write.watch().disarm(Half::Write);
+        buffer::give(Use::Reply, bytes);
+        if result.is_err() {
+            return Some(TunnelEnd::First);
+        }
+        if was_filled || passage.status.get() == SWITCHED {
+            return None;
+        }
+    }
+}
+
+/// The status after which both sides speak something else.
+const SWITCHED: u16 = 101;
+
+/// Passes the body and the response at once.
+async fn both_ways(
+    line: &mut PacketLine<'_>,
+    reached: &mut Reached<'_>,
+    rest: Rest,
+    passage: &Passage,
+) -> TunnelEnd {
+    let timeouts = &reached.policy.timeouts;
+    let upstream = &mut reached.upstream;
+    let mut body = BodySource::new(&mut line.read, rest, &passage.body);
+    let mut sink = NodeSink { write: &mut upstream.write, body: line.errand.request.body };
+    let mut reply = ReplySource::new(&mut upstream.read, timeouts, &passage.status);
+    let idle = if passage.answered() {
+        reply.has_begun();
+        timeouts.response_idle
+    } else {
+        timeouts.first_byte
+    };
+    let mut back = ReplySink(&mut line.write);
+    let limits = TunnelLimits { ends: Ends::WithAnswer, idle, write_stall: timeouts.write_stall };
+    let client = Side { source: &mut body, sink: &mut back };
+    let far = Side { source: &mut reply, sink: &mut sink };
+    tunnel::run(client, far, limits, &passage.moved).await
+}
+
+/// What came of it: for the log, the node and the web server.
+async fn conclude(
+    line: &mut PacketLine<'_>,
+    reached: &Reached<'_>,
+    passage: &Passage,
+    end: TunnelEnd,
+) -> Result<(), Refused> {
+    let (node, body) = (&reached.node, passage.body.get());
+    line.record.bytes_in += passage.moved.from_first.get();
+    line.record.bytes_out += passage.moved.from_second.get();
+    line.record.status = passage.status.get();
+    line.record.termination = termination(end, passage);
+    node.load.add_bytes(passage.moved.from_second.get(), line.record.bytes_in);
+    if passage.answered() {
+        node.load.note_success();
+        let is_stated = matches!(line.errand.request.body, Body::Stated(_));
+        if is_stated && end == TunnelEnd::Complete && body == Progress::Passing {
+            linger::see_off(&mut line.read, &mut line.write).await;
+        }
+        return Ok(());
+    }
+    match line.record.termination.side {
+        FaultOf::Client | FaultOf::ClientDeadline => Err(Refused::plain(408)),
+        side => {
+            blame(line.ctx, reached);
+            Err(Refused::plain(if side == FaultOf::UpstreamDeadline { 504 } else { 502 }))
+        }
+    }
+}
+
+fn blame(ctx: &Rc<Context>, reached: &Reached<'_>) {
+    ctx.shard.count(Counter::UpstreamFailures);
+    upstream::note_failure(&reached.node, reached.policy.resilience.eject, &ctx.shard);
+}
+
+/// Who ended it, and during what.
+fn termination(end: TunnelEnd, passage: &Passage) -> Termination {
+    let answered = passage.answered();
+    let of_response = if answered { Phase::ResponseBody } else { Phase::ResponseHead };
+    match end {
+        TunnelEnd::Complete if answered => Termination::CLEAN,
+        TunnelEnd::Complete | TunnelEnd::Second => Termination::new(FaultOf::Upstream, of_response),
+        TunnelEnd::Idle if passage.status.get() == SWITCHED => end.termination(),
+        TunnelEnd::Idle => Termination::new(FaultOf::UpstreamDeadline, of_response),
+        TunnelEnd::First if passage.body.get() == Progress::Cut => {
+            Termination::new(FaultOf::Client, Phase::RequestBody)
+        }
+        TunnelEnd::First => Termination::new(FaultOf::Client, of_response),
+    }
+}
