@@ -19,7 +19,7 @@ use uwsgi_request::Body;
 use crate::{
     body::{BodySource, NodeSink, Progress, Rest},
     linger,
-    reply::{ReplySink, ReplySource},
+    reply::{ReplySink, ReplySource, stated_bytes},
     session::{PacketLine, Refused},
 };
 
@@ -77,6 +77,7 @@ async fn answer(
     let timeouts = &reached.policy.timeouts;
     let watch = reached.upstream.read.watch_handle();
     let mut reply = ReplySource::new(&mut reached.upstream.read, timeouts, &passage.status);
+    let mut stated = None;
     loop {
         watch.arm(Half::Read, reply.idle_limit().unwrap_or(timeouts.response_idle));
         watch.mind(line.read.watch(), GoneWhen::Reset);
@@ -89,6 +90,9 @@ async fn answer(
             Ok(received) => received,
             Err(_) => return Some(TunnelEnd::Second),
         };
+        if !passage.answered() {
+            stated = stated_bytes(&bytes, line.errand.text(&line.errand.request.method));
+        }
         passage.moved.from_second.set(passage.moved.from_second.get() + received as u64);
         let was_filled = bytes.len() == bytes.capacity();
         line.write.watch().arm(Half::Write, timeouts.write_stall);
@@ -97,6 +101,9 @@ async fn answer(
         buffer::give(Use::Reply, bytes);
         if result.is_err() {
             return Some(TunnelEnd::First);
+        }
+        if stated == Some(passage.moved.from_second.get()) {
+            return Some(TunnelEnd::Complete);
         }
         if was_filled || passage.status.get() == SWITCHED {
             return None;

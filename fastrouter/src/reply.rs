@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, io, os::fd::RawFd, rc::Rc, time::Duration};
 
+use http1_wire::{FieldSlots, Parsed, ResponseFraming, ResponseTo, parse_response};
 use proxy::config::Timeouts;
 use router_core::{
     deadline::Watch,
@@ -74,6 +75,22 @@ impl Sink for ReplySink<'_> {
     }
 }
 
+/// The length of a response that begins so, head included, if the head is there and says it. With all of it
+/// passed on the node's close need not be waited for.
+pub fn stated_bytes(reply: &[u8], method: &[u8]) -> Option<u64> {
+    let to = if method == b"HEAD" { ResponseTo::Head } else { ResponseTo::Other };
+    let mut slots = FieldSlots::new();
+    match parse_response(reply, &mut slots, to) {
+        Ok(Parsed::Complete(head)) if head.is_interim() => None,
+        Ok(Parsed::Complete(head)) => match head.framing {
+            ResponseFraming::None => Some(head.head_bytes as u64),
+            ResponseFraming::Length(body) => Some(body.saturating_add(head.head_bytes as u64)),
+            ResponseFraming::Chunked | ResponseFraming::UntilClose => None,
+        },
+        _ => None,
+    }
+}
+
 /// The status of a response that begins so: of its status line, or of a CGI `Status` field.
 fn status_of(reply: &[u8]) -> u16 {
     let line = reply.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
@@ -92,6 +109,24 @@ fn status_of(reply: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_sound_head_states_a_length() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let bytes = head.len() as u64;
+        assert_eq!(stated_bytes(head.as_bytes(), b"GET"), Some(bytes + 5));
+        assert_eq!(stated_bytes(head.as_bytes(), b"HEAD"), Some(bytes));
+        for open in [
+            &head[..head.len() - 1],
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+            "Status: 200 OK\r\nContent-Length: 5\r\n\r\n",
+        ] {
+            assert_eq!(stated_bytes(open.as_bytes(), b"GET"), None, "{open}");
+        }
+    }
 
     #[test]
     fn the_status_is_read_where_it_stands() {

@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("uwsgi-request", &["uwsgi-wire", "route-table"]),
-    ("fastrouter", &["proxy", "router-core", "uwsgi-request", "route-table"]),
+    ("fastrouter", &["proxy", "router-core", "uwsgi-request", "http1-wire", "route-table"]),
     ("sidecar", &["subscribe"]),
     (
         "fuzz",
