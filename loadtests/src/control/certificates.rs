@@ -26,7 +26,7 @@ pub fn measure(bench: &Bench<'_>) -> Result<Vec<Row>> {
     make_pairs(&one_dir, 1)?;
     make_pairs(&many_dir, many)?;
     let config = tls::client_config(None, Tickets::Unused)?;
-    let (mut loading, mut loading_cpu) = (Vec::new(), Vec::new());
+    let mut loading = Vec::new();
     let (mut one, mut of_many, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut replacing = Vec::new();
     for round in 0..bench.rounds {
@@ -34,7 +34,6 @@ pub fn measure(bench: &Bench<'_>) -> Result<Vec<Row>> {
         let began = Instant::now();
         let router = router(bench, &many_dir)?;
         let took = began.elapsed().as_secs_f64();
-        loading_cpu.push(router.cpu_ns("")? as f64 / 1e9);
         child::pin_this_thread(bench.other_core)?;
         let at_one = handshake_us(bench, &few, 1, &config)?;
         let at_many = handshake_us(bench, &router, many, &config)?;
@@ -49,7 +48,6 @@ pub fn measure(bench: &Bench<'_>) -> Result<Vec<Row>> {
     }
     Ok(vec![
         Row::judged(format!("{many} certificates loaded, until ready"), "s", 5.0, loading)?,
-        Row::shown("  CPU of that", "s", loading_cpu)?,
         Row::judged("one replaced by a datagram, until served", "ms", 5.0, replacing)?,
         Row::judged(format!("a handshake at {many} certificates against 1"), "×", 1.1, ratios)?,
         Row::shown("  CPU of a handshake at 1", "µs", one)?,

@@ -79,8 +79,7 @@ impl Router {
         Ok(())
     }
 
-    /// CPU time so far of the threads whose name begins so, in nanoseconds; of all for an empty
-    /// name.
+    /// CPU time so far of the living threads whose name begins so, in nanoseconds.
     pub fn cpu_ns(&self, name: &str) -> Result<u64> {
         let id = self.id()?;
         let mut sum = 0;
