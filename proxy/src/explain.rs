@@ -122,7 +122,7 @@ pub fn explain(url: &str, sources: &Sources<'_>) -> Result<Explanation, UrlError
     match sent_host(&parts, &mut buf) {
         Ok(host) => {
             told.host = Some(host.host_port().to_owned());
-            if parts.scheme == Scheme::Https {
+            if parts.scheme == Scheme::Https && !is_behind_web_server(sources) {
                 certificate::tell(&mut told, host.host(), sources);
             }
             tell_route(&mut told, &host, parts.path, sources);
@@ -142,7 +142,16 @@ fn sent_host<'b>(parts: &Parts<'_>, buf: &'b mut HostBuf) -> Result<CanonicalHos
     canonical_host(raw.as_bytes(), buf)
 }
 
+/// Whether URLs are those of web servers that pass requests on in packets.
+fn is_behind_web_server(sources: &Sources<'_>) -> bool {
+    sources.listeners.iter().any(|listener| listener.scheme == Scheme::Uwsgi)
+}
+
 fn tell_listeners(told: &mut Explanation, parts: &Parts<'_>, sources: &Sources<'_>) {
+    if is_behind_web_server(sources) {
+        told.listeners = sources.listeners.iter().map(|l| l.address.to_string()).collect();
+        return;
+    }
     let scheme = parts.scheme;
     let of_scheme: Vec<_> =
         sources.listeners.iter().filter(|listener| listener.scheme == scheme).collect();

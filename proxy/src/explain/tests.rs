@@ -74,11 +74,19 @@ fn told_with(
     dotsplit: Dotsplit,
     fallback_key: Option<&RouteKey>,
 ) -> Explanation {
+    told_by(&listeners(), url, (table, dotsplit, fallback_key))
+}
+
+fn told_by(
+    listeners: &[Listening],
+    url: &str,
+    (table, dotsplit, fallback_key): (&Table, Dotsplit, Option<&RouteKey>),
+) -> Explanation {
     let sources = Sources {
         table,
         dotsplit,
         fallback_key,
-        listeners: &listeners(),
+        listeners,
         certs: &OneCertificate,
         now_ms: NOW_MS,
         now_unix: NOW_UNIX,
@@ -106,6 +114,19 @@ fn routed_url_names_listener_certificate_key_and_nodes() {
     assert!(told.certificate.as_ref().unwrap().covers_host);
     let standing: Vec<_> = told.nodes.iter().map(|n| (n.standing, n.announced_s_ago)).collect();
     assert_eq!(standing, [(Standing::Candidate, Some(4)), (Standing::Backup, None)]);
+}
+
+#[test]
+fn behind_a_web_server_every_port_and_certificate_is_its_own() {
+    let table = table(vec![("shop.example", vec![node(1, 0, NodeOrigin::Static)])]);
+    let listeners =
+        [Listening { scheme: Scheme::Uwsgi, address: "127.0.0.1:3031".parse().unwrap() }];
+    for url in ["http://shop.example:8080/", "https://shop.example/"] {
+        let told = told_by(&listeners, url, (&table, Dotsplit::Off, None));
+        assert_eq!(told.listeners, ["127.0.0.1:3031"], "{url}");
+        assert_eq!((told.status, &told.problems), (None, &vec![]), "{url}");
+        assert!(told.certificate.is_none(), "{url}");
+    }
 }
 
 #[test]
