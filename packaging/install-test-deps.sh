@@ -20,6 +20,7 @@ if ! command -v uwsgi >/dev/null 2>&1 || uwsgi --version | grep -q debian; then
 fi
 need nginx nginx-light
 need /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
+need apache2 apache2
 need haproxy haproxy
 need curl curl
 need h2load nghttp2-client

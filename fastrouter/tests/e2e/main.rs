@@ -9,9 +9,13 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_suzerain-fastrouter");
 /// The flag of its listener.
 pub const LISTEN: &str = "--uwsgi";
 
+mod apache;
 mod bodies;
 #[expect(dead_code, reason = "the other router's tests use the rest of it")]
 mod harness;
+mod nginx;
+mod nginx_bodies;
+mod nginx_failures;
 mod on_demand;
 mod packets;
 mod routing;
