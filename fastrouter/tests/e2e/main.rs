@@ -11,6 +11,7 @@ pub const LISTEN: &str = "--uwsgi";
 
 mod apache;
 mod bodies;
+mod document;
 #[expect(dead_code, reason = "the other router's tests use the rest of it")]
 mod harness;
 mod nginx;
