@@ -13,7 +13,11 @@ use proxy::{
     sources::NamedSources,
 };
 use route_table::Node;
-use router_core::{io::Accepted, metrics::Counter, worker::Service};
+use router_core::{
+    io::Accepted,
+    metrics::Counter,
+    worker::{Admitted, Service},
+};
 
 use crate::{
     hold::HoldRules,
@@ -88,7 +92,7 @@ pub struct PacketService {
 impl Service for PacketService {
     type Role = Role;
 
-    async fn serve(self: Rc<Self>, accepted: Accepted, role: Role) {
+    async fn serve(self: Rc<Self>, accepted: Accepted, role: Role, _admitted: Admitted) {
         if !self.rules.peers.contains(accepted.peer) {
             return self.ctx.shard.count(Counter::PacketPeer);
         }

@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use router_core::{
     io::Accepted,
     metrics::{Counter, WorkerCell},
-    worker::Service,
+    worker::{Admitted, Service},
 };
 
 use crate::{
@@ -36,14 +36,19 @@ impl HttpService {
 impl Service for HttpService {
     type Role = Role;
 
-    fn serve(self: Rc<Self>, accepted: Accepted, role: Role) -> impl Future<Output = ()> {
+    fn serve(
+        self: Rc<Self>,
+        accepted: Accepted,
+        role: Role,
+        admitted: Admitted,
+    ) -> impl Future<Output = ()> + 'static {
         // Begun before there is a task, so that the task holds no more than what is left to do.
         let served = if self.ctx.shared.named.contains(accepted.peer) {
             Served::Later(Box::pin(receive_preface(self.ctx.clone(), accepted, role)))
         } else {
             begin(&self.ctx, accepted, Received { ends: None, rest: Vec::new() }, role)
         };
-        served.to_its_end()
+        served.to_its_end(admitted)
     }
 
     fn tick(&self, now_ms: u64) {

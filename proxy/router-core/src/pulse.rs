@@ -12,7 +12,7 @@ use crate::deadline;
 /// Bytes that follow others within this are soon followed by more.
 pub const SOON_MS: u64 = 1_000;
 /// Buffers that silent connections of one worker hold.
-pub const HELD_MAX: usize = 1024;
+pub const HELD_MAX: usize = 512;
 
 thread_local! {
     static HELD: Cell<usize> = const { Cell::new(0) };
@@ -20,9 +20,9 @@ thread_local! {
 
 /// A buffer that is held while nothing comes, counted for as long as this lives.
 #[derive(Debug)]
-pub struct Held(());
+pub struct Hold(());
 
-impl Held {
+impl Hold {
     fn begin() -> Option<Self> {
         let held = HELD.get();
         if held >= HELD_MAX {
@@ -33,7 +33,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Hold {
     fn drop(&mut self) {
         HELD.set(HELD.get() - 1);
     }
@@ -51,6 +51,8 @@ pub struct Pulse {
 enum Pace {
     /// A new connection: who connects has something to say.
     Fresh,
+    /// Nothing came yet, and nothing needs to.
+    Unheard,
     /// Bytes come soon after others.
     Quick,
     /// They do not, or it is not known.
@@ -64,14 +66,17 @@ impl Pulse {
     }
 
     /// Of a side that may be silent for long.
-    pub const fn slow() -> Self {
-        Self { pace: Pace::Slow, since_ms: 0 }
+    pub const fn unheard() -> Self {
+        Self { pace: Pace::Unheard, since_ms: 0 }
     }
 
     /// A wait begins: with a buffer, if this answers one to be counted.
-    pub fn rest(&mut self) -> Option<Held> {
+    pub fn rest(&mut self) -> Option<Hold> {
         self.since_ms = deadline::now_ms();
-        if self.pace == Pace::Slow { None } else { Held::begin() }
+        match self.pace {
+            Pace::Unheard | Pace::Slow => None,
+            Pace::Fresh | Pace::Quick => Hold::begin(),
+        }
     }
 
     /// It ended with bytes.
@@ -81,7 +86,11 @@ impl Pulse {
 
     fn beat_at(&mut self, now_ms: u64) {
         let soon = now_ms.saturating_sub(self.since_ms) < SOON_MS;
-        self.pace = if self.pace != Pace::Fresh && soon { Pace::Quick } else { Pace::Slow };
+        self.pace = match self.pace {
+            Pace::Slow | Pace::Quick if soon => Pace::Quick,
+            // The first bytes may have been the last.
+            _ => Pace::Slow,
+        };
     }
 }
 
@@ -96,6 +105,12 @@ mod tests {
         pulse.beat();
         assert!(pulse.rest().is_none(), "it may have been the last");
         pulse.beat();
+        assert!(pulse.rest().is_some());
+        let mut pulse = Pulse::unheard();
+        for _ in 0..2 {
+            assert!(pulse.rest().is_none());
+            pulse.beat();
+        }
         assert!(pulse.rest().is_some());
     }
 

@@ -256,7 +256,7 @@ async fn pump<R: Source, W: Sink>(
     sink_watch: &Watch,
     moved: &Cell<u64>,
 ) -> PumpEnd {
-    let (mut pulse, mut window) = (Pulse::slow(), Window::default());
+    let (mut pulse, mut window) = (Pulse::unheard(), Window::default());
     pulse.rest();
     loop {
         if source.readable().await.is_err() {

@@ -31,8 +31,14 @@ pub trait Service: 'static {
     /// What a listening socket is for, as the router names it.
     type Role: Copy + Send + 'static;
 
-    /// Serves one client connection to its end.
-    fn serve(self: Rc<Self>, accepted: Accepted, role: Self::Role) -> impl Future<Output = ()>;
+    /// Serves one client connection to its end, for as long as it holds `admitted`. What this answers is
+    /// the task of the connection, so it should hold no more than a connection that waits needs.
+    fn serve(
+        self: Rc<Self>,
+        accepted: Accepted,
+        role: Self::Role,
+        admitted: Admitted,
+    ) -> impl Future<Output = ()> + 'static;
 
     /// Called every [`deadline::TICK_MS`].
     fn tick(&self, now_ms: u64);
@@ -130,6 +136,16 @@ struct Admission {
     shard: Arc<Shard>,
 }
 
+/// Counts a connection as open until it is dropped.
+pub struct Admitted(Rc<Admission>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.shard.add(Counter::ConnectionsClosed, 1);
+    }
+}
+
 fn listen<S: Service>(plan: WorkerPlan<S::Role>, service: S) -> io::Result<Worker<S>> {
     deadline::tick();
     let service = Rc::new(service);
@@ -201,11 +217,7 @@ fn admit<S: Service>(
     }
     admission.open.set(admission.open.get() + 1);
     admission.shard.add(Counter::ConnectionsAccepted, 1);
-    let admission = admission.clone();
-    let served = service.clone().serve(accepted, role);
-    spawn(async move {
-        served.await;
-        admission.open.set(admission.open.get() - 1);
-        admission.shard.add(Counter::ConnectionsClosed, 1);
-    });
+    let admitted = Admitted(admission.clone());
+    // Nothing around it, which would hold all of it a second time.
+    spawn(service.clone().serve(accepted, role, admitted));
 }

@@ -19,7 +19,7 @@ use router_core::{
     heads::HeadSlot,
     io::sleep_ms,
     metrics::Counter,
-    pulse::Pulse,
+    pulse::{Hold, Pulse},
     termination::{Phase, Side, Termination},
 };
 
@@ -60,8 +60,8 @@ enum After {
 
 /// What follows a turn.
 enum Next {
-    /// Another request.
-    Request,
+    /// Another request, which may come late.
+    Rest,
     /// A tunnel.
     Tunnel(Tail),
     /// Nothing.
@@ -126,14 +126,17 @@ impl Session {
 
     /// Serves the connection to its end.
     pub async fn run(mut self: Box<Self>) {
+        // Who connects has something to say, so the first turn waits for it.
+        let mut held = self.pulse.rest();
         loop {
-            if self.inbound.bytes().is_empty() {
-                self.rest().await;
+            if held.is_none() && self.inbound.bytes().is_empty() {
+                self.inbound.put_away();
+                self.ended = self.reader.readable().await.is_err();
             }
             let next;
-            (self, next) = turns::take(self).await;
+            (self, next) = turns::take(self, held.take()).await;
             match next {
-                Next::Request => {}
+                Next::Rest => {}
                 // Boxed, so that connections that never are one do not carry its state.
                 Next::Tunnel(tail) => return Box::pin(self.pass(tail)).await,
                 Next::End => return,
@@ -141,32 +144,43 @@ impl Session {
         }
     }
 
-    /// Waits for the first bytes of a request, or for the end.
-    async fn rest(&mut self) {
-        let held = self.pulse.rest();
-        if held.is_none() {
-            self.inbound.put_away();
-            if self.reader.readable().await.is_err() {
-                self.ended = true;
-                return;
+    /// Serves requests for as long as the next one is likely to come soon.
+    async fn turn(&mut self, mut held: Option<Hold>) -> Next {
+        loop {
+            if self.inbound.bytes().is_empty() && !self.ended {
+                self.receive_first().await;
+            }
+            drop(held.take());
+            match self.serve_one().await {
+                Next::Rest if self.inbound.bytes().is_empty() => {
+                    held = self.pulse.rest();
+                    if held.is_none() {
+                        return Next::Rest;
+                    }
+                }
+                // Pipelined.
+                Next::Rest => {}
+                over => return over,
             }
         }
+    }
+
+    /// Receives the first bytes of a request, or the end.
+    async fn receive_first(&mut self) {
         match self.inbound.receive(&mut self.reader).await {
-            Ok(received) if received > 0 => self.note_first_bytes(),
+            Ok(received) if received > 0 => {
+                self.pulse.beat();
+                self.began = Instant::now();
+                let watch = self.reader.watch();
+                watch.set_idle(false);
+                watch.arm(Half::Read, self.timeouts().head);
+            }
             _ => self.ended = true,
         }
     }
 
-    fn note_first_bytes(&mut self) {
-        self.pulse.beat();
-        self.began = Instant::now();
-        let watch = self.reader.watch();
-        watch.set_idle(false);
-        watch.arm(Half::Read, self.timeouts().head);
-    }
-
     /// Serves one request, from its first bytes until the connection may rest.
-    async fn turn(&mut self) -> Next {
+    async fn serve_one(&mut self) -> Next {
         let arrival = self.arrive().await;
         self.unfinished = None;
         let after = match arrival {
@@ -196,7 +210,7 @@ impl Session {
             self.began = Instant::now();
             self.reader.watch().arm(Half::Read, self.timeouts().head);
         }
-        Next::Request
+        Next::Rest
     }
 
     /// Deadlines of the key this connection asked for last; before that, of all keys.

@@ -11,6 +11,7 @@ use router_core::{
     deadline::Half,
     io::Accepted,
     metrics::Counter,
+    worker::Admitted,
 };
 use rustls::HandshakeKind;
 
@@ -49,7 +50,7 @@ pub enum Served {
 
 impl Served {
     /// Serves the connection to its end.
-    pub async fn to_its_end(mut self) {
+    pub async fn to_its_end(mut self, _admitted: Admitted) {
         loop {
             self = match self {
                 Self::Later(step) => step.await,

@@ -19,9 +19,9 @@ const WEBSOCKETS: usize = 1_000;
 const FILES_SPARED: u64 = 500;
 
 /// Memory of a kept connection, in bytes.
-const CONNECTION_BYTES_MAX: u64 = 2_560;
-/// Memory of a WebSocket, both its connections and what a thousand have in common.
-const WEBSOCKET_BYTES_MAX: u64 = 5_632;
+const CONNECTION_BYTES_MAX: u64 = 1_536;
+/// Memory of a WebSocket: both its connections, and a share of what a thousand have in common.
+const WEBSOCKET_BYTES_MAX: u64 = 3_584;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: idle.test\r\n\r\n";
 

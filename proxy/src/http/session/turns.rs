@@ -13,6 +13,8 @@ use std::{
     task::Poll,
 };
 
+use router_core::pulse::Hold;
+
 use super::{Next, Session};
 
 /// Turns without work that a worker keeps; more are freed.
@@ -25,7 +27,7 @@ thread_local! {
 /// Where a turn finds its work and leaves what became of it.
 #[derive(Default)]
 struct Desk {
-    work: Cell<Option<Box<Session>>>,
+    work: Cell<Option<(Box<Session>, Option<Hold>)>>,
     done: Cell<Option<(Box<Session>, Next)>>,
 }
 
@@ -45,17 +47,17 @@ impl Turn {
 async fn serve_all(desk: Rc<Desk>) {
     loop {
         let work = poll_fn(|_| desk.work.take().map_or(Poll::Pending, Poll::Ready));
-        let mut session = work.await;
-        let next = session.turn().await;
+        let (mut session, held) = work.await;
+        let next = session.turn(held).await;
         desk.done.set(Some((session, next)));
     }
 }
 
-/// Gives `session` a turn.
-pub(super) async fn take(session: Box<Session>) -> (Box<Session>, Next) {
+/// Gives `session` a turn, with the right to wait in it if it holds that.
+pub(super) async fn take(session: Box<Session>, held: Option<Hold>) -> (Box<Session>, Next) {
     let kept = KEPT.with_borrow_mut(Vec::pop);
     let mut turn = kept.unwrap_or_else(Turn::new);
-    turn.desk.work.set(Some(session));
+    turn.desk.work.set(Some((session, held)));
     let done = poll_fn(|cx| {
         debug_assert!(turn.desk.done.take().is_none(), "what is done is taken at once");
         let never = turn.future.as_mut().poll(cx);
