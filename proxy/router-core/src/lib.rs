@@ -16,6 +16,7 @@ pub mod access_log;
 pub mod address;
 pub mod admin;
 pub mod buffer;
+pub mod burst;
 pub mod clients;
 pub mod deadline;
 pub mod drain;

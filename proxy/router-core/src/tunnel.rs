@@ -3,10 +3,8 @@
 //! Two pumps run independently: a side that sends nothing does not slow the other, and a side that has
 //! finished sending is told to the other by a half-close. Nothing is parsed. While a direction is
 //! idle it holds no buffer, or the smallest one ([`crate::pulse`]). Once that is filled, what else is
-//! there moves in a `burst` between two sockets, or a large buffer is taken where TLS or a stream is
+//! there moves in a [`burst`] between two sockets, or a large buffer is taken where TLS or a stream is
 //! on a side.
-
-mod burst;
 
 use std::{
     cell::Cell,
@@ -21,12 +19,12 @@ use std::{
 
 use crate::{
     buffer::{self, Use},
+    burst::{self, Burst, Window},
     deadline::{Half, Watch},
     io::{ReadHalf, WriteHalf},
     pulse::Pulse,
     termination::{Phase, Side as FaultOf, Termination},
 };
-use burst::{Burst, Window};
 
 /// Longest silence once one side has finished sending: the other is expected to follow.
 const HALF_CLOSED_IDLE_MAX: Duration = Duration::from_secs(60);
@@ -319,7 +317,8 @@ async fn move_what_comes<R: Source, W: Sink>(source: &mut R, sink: &mut W, way: 
         let direct = source.socket().zip(sink.socket());
         if let Some((from, to)) = direct.filter(|_| was_filled) {
             let count = |received: usize| moved.set(moved.get() + received as u64);
-            let burst = burst::run(from, to, &bytes, window, count);
+            let sockets = burst::Way { source: from, sink: to };
+            let burst = burst::run(sockets, &bytes, u64::MAX, window, count);
             buffer::give(size, std::mem::take(&mut bytes));
             match burst {
                 Burst::Paused => {}

@@ -49,6 +49,11 @@ impl BodyRate {
         Ok(())
     }
 
+    /// More came, for which nobody had to wait.
+    pub fn note(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
     fn has_fallen_behind(&mut self, waited_ms: u64, bytes: u64) -> bool {
         self.bytes += bytes;
         self.waited_ms += waited_ms;

@@ -2,6 +2,7 @@
 //!
 //! It reads no further than the node takes, so a slow node slows its client and nobody else.
 
+mod direct;
 mod until_closed;
 
 use std::{cell::Cell, ops::Range};
@@ -114,6 +115,9 @@ impl BodyPump<'_> {
     }
 
     async fn pump_length(&mut self, mut left: u64) -> Result<(), Failure> {
+        if let Some(way) = self.way() {
+            return self.pump_direct(way, left).await;
+        }
         let mut buffer = buffer::take(Use::Body);
         let here = self.inbound.bytes();
         let here = &here[..usize::try_from(left).unwrap_or(usize::MAX).min(here.len())];

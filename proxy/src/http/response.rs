@@ -2,6 +2,7 @@
 
 mod body;
 pub mod coding;
+mod direct;
 mod edit;
 mod encoded;
 
@@ -367,10 +368,13 @@ impl ResponsePump<'_> {
     }
 
     async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let bytes = buffer.len() as u64;
-        self.writer.watch().arm(Half::Write, self.policy.timeouts.write_stall);
         // Counted before: once a send began, the client may have got some of it.
-        self.progressed.sent.set(self.progressed.sent.get() + bytes);
+        self.progressed.sent.set(self.progressed.sent.get() + buffer.len() as u64);
+        self.send_counted(buffer).await
+    }
+
+    async fn send_counted(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.writer.watch().arm(Half::Write, self.policy.timeouts.write_stall);
         let (result, buffer) = self.writer.write_all(buffer, 0).await;
         self.writer.watch().disarm(Half::Write);
         result.map_err(|_| Failure::client_ended(Phase::ResponseBody, self.writer.watch()))?;

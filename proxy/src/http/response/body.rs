@@ -34,6 +34,12 @@ impl ResponsePump<'_> {
         let here = &input[..usize::try_from(left).unwrap_or(usize::MAX).min(input.len())];
         output.extend_from_slice(here);
         left -= here.len() as u64;
+        if left > 0
+            && let Some(way) = self.way()
+        {
+            // Boxed, so that the many responses that came whole do not carry its state.
+            return Box::pin(self.pump_direct(way, output, left)).await.map(|()| true);
+        }
         buffer::give(Use::Reply, self.send(output).await?);
         if left == 0 {
             return Ok(here.len() == input.len());
@@ -147,7 +153,7 @@ impl ResponsePump<'_> {
     }
 
     /// Receives some of the body; its end is a failure.
-    async fn receive_body(
+    pub(super) async fn receive_body(
         &mut self,
         buffer: Vec<u8>,
         most: usize,

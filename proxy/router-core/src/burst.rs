@@ -1,7 +1,7 @@
 //! Moving what is there already, between two sockets, through one buffer of the worker.
 //!
-//! A connection that is busy would need a large buffer of its own while it waits for more. Instead a
-//! pump waits with the smallest one, and what then is in the socket goes through the worker's buffer
+//! A tunnel or a body that is busy would need a large buffer of its own while it waits for more. Instead
+//! a pump waits with the smallest one, and what then is in the socket goes through the worker's buffer
 //! by plain calls that do not wait. Nothing stays in it: what the other side does not take at once is
 //! handed back, to be sent the ordinary way.
 
@@ -87,26 +87,36 @@ impl Window {
     }
 }
 
-/// Sends `first`, and then what `source` has, to `sink`. Calls `moved` with the length of every
-/// stretch received.
+/// The two sockets of a burst, which nobody else reads from and writes to meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Where bytes come from.
+    pub source: RawFd,
+    /// Where they go.
+    pub sink: RawFd,
+}
+
+/// Sends `first`, and then up to `most` bytes of what the source has, to the sink. Calls `moved` with
+/// the length of every stretch received.
 pub fn run(
-    source: RawFd,
-    sink: RawFd,
+    way: Way,
     first: &[u8],
+    most: u64,
     window: &mut Window,
     mut moved: impl FnMut(usize),
 ) -> Burst {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(BURST_BYTES.max(first.len()), 0);
         buffer[..first.len()].copy_from_slice(first);
-        let mut held = first.len();
+        let (mut held, mut left) = (first.len(), usize::try_from(most).unwrap_or(usize::MAX));
         for _ in 0..STRETCHES_MAX {
-            let room = window.bytes().max(held);
-            let received = receive(source, &mut buffer[held..room]);
+            let room = window.bytes().max(held).min(held.saturating_add(left));
+            let received = receive(way.source, &mut buffer[held..room]);
             let count = *received.as_ref().unwrap_or(&0);
             moved(count);
+            left -= count;
             held += count;
-            match pass(sink, &buffer[..held]) {
+            match pass(way.sink, &buffer[..held]) {
                 Ok(sent) if sent < held => {
                     window.shrink();
                     return Burst::Blocked(
@@ -120,8 +130,8 @@ pub fn run(
             if received.is_err() {
                 return Burst::SourceFailed;
             }
-            if held < room {
-                // There was room for more: the socket was emptied.
+            if held < room || left == 0 {
+                // There was room for more: the socket was emptied. Or nothing more is wanted.
                 break;
             }
             window.grow();
@@ -133,6 +143,9 @@ pub fn run(
 
 /// What is there; zero also at the end of the stream, which the next read that waits will see too.
 fn receive(source: RawFd, room: &mut [u8]) -> io::Result<usize> {
+    if room.is_empty() {
+        return Ok(0);
+    }
     match recv(source, room, MsgFlags::MSG_DONTWAIT) {
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
         outcome => Ok(outcome?),
@@ -164,20 +177,34 @@ mod tests {
         let (far, mut node) = UnixStream::pair().unwrap();
         client.write_all(b"second").unwrap();
         let mut count = 0;
-        let burst =
-            run(near.as_raw_fd(), far.as_raw_fd(), b"first ", &mut Window::default(), |moved| {
-                count += moved
-            });
+        let way = Way { source: near.as_raw_fd(), sink: far.as_raw_fd() };
+        let burst = run(way, b"first ", u64::MAX, &mut Window::default(), |moved| count += moved);
         assert!(matches!(burst, Burst::Paused));
         let mut got = [0; 12];
         node.read_exact(&mut got).unwrap();
         assert_eq!((&got, count), (b"first second", 6));
         // Nothing there and the end look alike: the next read that waits tells them apart.
         drop(client);
-        assert!(matches!(
-            run(near.as_raw_fd(), far.as_raw_fd(), b"", &mut Window::default(), |_| ()),
-            Burst::Paused
-        ));
+        assert!(matches!(run(way, b"", u64::MAX, &mut Window::default(), |_| ()), Burst::Paused));
+    }
+
+    #[test]
+    fn no_byte_is_taken_from_behind_the_end_of_a_body() {
+        let (near, mut node) = UnixStream::pair().unwrap();
+        let (far, mut client) = UnixStream::pair().unwrap();
+        node.write_all(b"body, and what belongs to nobody").unwrap();
+        let way = Way { source: near.as_raw_fd(), sink: far.as_raw_fd() };
+        let mut count = 0;
+        let burst = run(way, b"head ", 4, &mut Window::default(), |moved| count += moved);
+        assert!(matches!(burst, Burst::Paused));
+        assert_eq!(count, 4);
+        drop(far);
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"head body");
+        let mut rest = [0; 28];
+        (&near).read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b", and what belongs to nobody");
     }
 
     #[test]
@@ -198,13 +225,13 @@ mod tests {
         let (far, mut node) = UnixStream::pair().unwrap();
         client.set_nonblocking(true).unwrap();
         node.set_nonblocking(true).unwrap();
+        let way = Way { source: near.as_raw_fd(), sink: far.as_raw_fd() };
         let mut window = Window::default();
         let (mut sent, mut passed, mut got) = (0_usize, 0, Vec::new());
         let (left, counted) = loop {
             let stretch = [sent as u8; 1000];
             sent += client.write(&stretch).unwrap_or(0);
-            match run(near.as_raw_fd(), far.as_raw_fd(), b"", &mut window, |moved| passed += moved)
-            {
+            match run(way, b"", u64::MAX, &mut window, |moved| passed += moved) {
                 Burst::Paused => {}
                 Burst::Blocked(left, counted) => break (left, counted),
                 other => panic!("{other:?}"),
@@ -216,7 +243,7 @@ mod tests {
         drop(counted);
         assert_eq!(BLOCKED_BYTES.get(), 0);
         drop(node);
-        let broken = run(near.as_raw_fd(), far.as_raw_fd(), b"x", &mut window, |_| ());
+        let broken = run(way, b"x", u64::MAX, &mut window, |_| ());
         assert!(matches!(broken, Burst::SinkFailed));
     }
 }
