@@ -34,6 +34,13 @@ pub enum ClientWriter {
     Stream(Box<StreamWriter>),
 }
 
+/// Closes a connection on which nothing is under way.
+pub fn close(reader: ClientReader, writer: ClientWriter) {
+    if let (ClientReader::Plain(read), ClientWriter::Plain(write)) = (reader, writer) {
+        router_core::io::close(read, write);
+    }
+}
+
 impl ClientReader {
     /// Waits without a buffer until a read has something to say, as [`ReadHalf::readable`] does.
     ///

@@ -61,6 +61,15 @@ impl NodeConn {
     }
 }
 
+impl NodeConn {
+    /// Ends it, with nothing under way.
+    pub fn close(self) {
+        if let Some((read, write)) = self.into_socket() {
+            router_core::io::close(read, write);
+        }
+    }
+}
+
 impl NodeReader {
     /// Appends up to `most` bytes to `buffer`, within its capacity; `Ok(0)` as in [`ReadHalf::read`].
     pub async fn read(&mut self, buffer: Vec<u8>, most: usize) -> (io::Result<usize>, Vec<u8>) {

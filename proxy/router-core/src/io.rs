@@ -5,10 +5,13 @@
 //! independently, and is watched by a [`Watch`], because a pending operation must never be dropped
 //! while its connection is still wanted.
 
+mod closing;
+mod pending;
+
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, IntoRawFd, RawFd},
     rc::Rc,
     time::Duration,
 };
@@ -20,11 +23,15 @@ use monoio::{
     },
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
-use nix::sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv};
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv},
+};
 use route_table::Address;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::deadline::Watch;
+use crate::{deadline::Watch, local_peer};
+use pending::Pending;
 
 /// Pause before a connect to a unix socket whose backlog is full is tried again.
 const BACKLOG_RETRY_MS: u64 = 2;
@@ -54,6 +61,7 @@ pub struct ReadHalf {
     // Declared first, so that the watch is gone before the socket closes.
     watch: Rc<Watch>,
     fd: RawFd,
+    pending: Pending,
     side: ReadSide,
 }
 
@@ -61,6 +69,7 @@ pub struct ReadHalf {
 pub struct WriteHalf {
     watch: Rc<Watch>,
     fd: RawFd,
+    pending: Pending,
     side: WriteSide,
 }
 
@@ -72,10 +81,12 @@ impl ReadHalf {
         let end = buffer.capacity().min(start.saturating_add(most));
         debug_assert!(end > start, "a read needs room, else it looks like the end of the stream");
         let window = buffer.slice_mut(start..end);
+        self.pending.begin();
         let (result, window) = match &mut self.side {
             ReadSide::Tcp(half) => half.read(window).await,
             ReadSide::Unix(half) => half.read(window).await,
         };
+        self.pending.end();
         (result, window.into_inner())
     }
 
@@ -87,10 +98,12 @@ impl ReadHalf {
     pub async fn readable(&mut self) -> io::Result<()> {
         // The kernel keeps a read waiting that has no room, and answers it once there are bytes.
         let nowhere = Vec::new();
+        self.pending.begin();
         let (result, _) = match &mut self.side {
             ReadSide::Tcp(half) => half.read(nowhere).await,
             ReadSide::Unix(half) => half.read(nowhere).await,
         };
+        self.pending.end();
         result.map(|_none| ())
     }
 
@@ -121,7 +134,7 @@ impl ReadHalf {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         match recv(self.fd, &mut [0], flags) {
             Ok(received) => received == 0,
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => false,
+            Err(Errno::EAGAIN | Errno::EINTR) => false,
             Err(_reset) => true,
         }
     }
@@ -129,19 +142,24 @@ impl ReadHalf {
     /// Whether an idle connection is still open and silent. One system call.
     pub fn is_quiet(&self) -> bool {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        matches!(recv(self.fd, &mut [0], flags), Err(nix::errno::Errno::EAGAIN))
+        matches!(recv(self.fd, &mut [0], flags), Err(Errno::EAGAIN))
     }
 }
 
 impl WriteHalf {
     /// Sends all of `buffer` from `start` on and returns the buffer.
+    ///
+    /// By an operation of the runtime even where a plain call would do: all sends of a turn then go to the
+    /// kernel together, and whoever receives them is woken once (docs/PERFORMANCE.md).
     pub async fn write_all(&mut self, buffer: Vec<u8>, start: usize) -> (io::Result<()>, Vec<u8>) {
         let end = buffer.len();
         let window = buffer.slice(start..end);
+        self.pending.begin();
         let (result, window) = match &mut self.side {
             WriteSide::Tcp(half) => half.write_all(window).await,
             WriteSide::Unix(half) => half.write_all(window).await,
         };
+        self.pending.end();
         (result.map(|_| ()), window.into_inner())
     }
 
@@ -152,10 +170,13 @@ impl WriteHalf {
 
     /// Tells the other side that nothing more comes.
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        match &mut self.side {
+        self.pending.begin();
+        let result = match &mut self.side {
             WriteSide::Tcp(half) => half.shutdown().await,
             WriteSide::Unix(half) => half.shutdown().await,
-        }
+        };
+        self.pending.end();
+        result
     }
 
     /// The deadlines of this connection.
@@ -169,8 +190,13 @@ fn split_tcp(stream: TcpStream) -> (ReadHalf, WriteHalf) {
     let watch = Rc::new(Watch::new(fd));
     let (read, write) = stream.into_split();
     (
-        ReadHalf { watch: watch.clone(), fd, side: ReadSide::Tcp(read) },
-        WriteHalf { watch, fd, side: WriteSide::Tcp(write) },
+        ReadHalf {
+            watch: watch.clone(),
+            fd,
+            pending: Pending::default(),
+            side: ReadSide::Tcp(read),
+        },
+        WriteHalf { watch, fd, pending: Pending::default(), side: WriteSide::Tcp(write) },
     )
 }
 
@@ -179,9 +205,39 @@ fn split_unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
     let watch = Rc::new(Watch::new(fd));
     let (read, write) = stream.into_split();
     (
-        ReadHalf { watch: watch.clone(), fd, side: ReadSide::Unix(read) },
-        WriteHalf { watch, fd, side: WriteSide::Unix(write) },
+        ReadHalf {
+            watch: watch.clone(),
+            fd,
+            pending: Pending::default(),
+            side: ReadSide::Unix(read),
+        },
+        WriteHalf { watch, fd, pending: Pending::default(), side: WriteSide::Unix(write) },
     )
+}
+
+/// Closes a connection at the end of this turn, together with others.
+///
+/// Dropping it closes it too, by an operation of the runtime and another one that is to cancel the first.
+pub fn close(read: ReadHalf, write: WriteHalf) {
+    if read.pending.may_be() || write.pending.may_be() {
+        // The operation holds the descriptor; the runtime closes it after that.
+        return;
+    }
+    let ReadHalf { watch, side: read, .. } = read;
+    drop((watch, write.watch));
+    let fd = match (read, write.side) {
+        (ReadSide::Tcp(read), WriteSide::Tcp(write)) => {
+            read.reunite(write).ok().map(IntoRawFd::into_raw_fd)
+        }
+        (ReadSide::Unix(read), WriteSide::Unix(write)) => {
+            read.reunite(write).ok().map(IntoRawFd::into_raw_fd)
+        }
+        // Halves of two connections close as they drop.
+        _ => None,
+    };
+    if let Some(fd) = fd {
+        closing::at_end_of_turn(fd);
+    }
 }
 
 /// A connection just accepted.
@@ -217,9 +273,8 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         let ((read, write), peer) = match self {
             Self::Tcp(listener) => {
+                // It inherits TCP_NODELAY from its listener.
                 let (stream, peer) = listener.accept().await?;
-                // Heads and bodies go out in separate sends; waiting to merge them only delays.
-                let _ = stream.set_nodelay(true);
                 (split_tcp(stream), Some(peer))
             }
             Self::Unix(listener) => (split_unix(listener.accept().await?.0), None),
@@ -228,11 +283,26 @@ impl Listener {
     }
 }
 
+/// The two halves of a connection.
+pub type Halves = (ReadHalf, WriteHalf);
+
+/// Connects to a node on this machine, if that takes no waiting; else `None`, and [`connect`] does.
+pub fn connect_now(address: &Address) -> Option<io::Result<Halves>> {
+    match address {
+        Address::Tcp(peer) if peer.ip().is_loopback() => tcp_now(*peer).transpose(),
+        Address::Unix(path) => {
+            let address = SockAddr::unix(as_path(path));
+            address.and_then(|address| unix_now(&address)).transpose()
+        }
+        Address::Tcp(_) | Address::Abstract(_) | Address::Nowhere => None,
+    }
+}
+
 /// Connects to a node within `limit`.
 ///
 /// # Errors
 /// `TimedOut` after `limit`, else what the kernel said.
-pub async fn connect(address: &Address, limit: Duration) -> io::Result<(ReadHalf, WriteHalf)> {
+pub async fn connect(address: &Address, limit: Duration) -> io::Result<Halves> {
     let attempt = async {
         match address {
             Address::Tcp(peer) => {
@@ -256,9 +326,32 @@ fn as_path(bytes: &[u8]) -> &std::path::Path {
     std::path::Path::new(std::ffi::OsStr::from_bytes(bytes))
 }
 
+/// Over loopback the first call has the whole handshake done, and a second one says how it ended;
+/// unless the backlog is full.
+fn tcp_now(peer: SocketAddr) -> io::Result<Option<Halves>> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(peer), kind, Some(Protocol::TCP))?;
+    local_peer::spare_pacing(&socket);
+    let _ = socket.set_tcp_nodelay(true);
+    let peer = SockAddr::from(peer);
+    match socket.connect(&peer) {
+        Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {
+            match socket.connect(&peer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.raw_os_error() == Some(Errno::EALREADY as i32) => {
+                    return Ok(None);
+                }
+                outcome => outcome?,
+            }
+        }
+        outcome => outcome?,
+    }
+    TcpStream::from_std(socket.into()).map(|stream| Some(split_tcp(stream)))
+}
+
 /// uWSGI counts a closing zero byte into the name of its abstract sockets, others do not; the
 /// announced name is the same, so both are tried.
-async fn connect_abstract(name: &[u8]) -> io::Result<(ReadHalf, WriteHalf)> {
+async fn connect_abstract(name: &[u8]) -> io::Result<Halves> {
     let path = [&[0], name, &[0]].concat();
     match connect_unix(&SockAddr::unix(as_path(&path))?).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -268,20 +361,25 @@ async fn connect_abstract(name: &[u8]) -> io::Result<(ReadHalf, WriteHalf)> {
     }
 }
 
-/// A unix connect either succeeds at once, fails, or finds the backlog full; only the last waits.
-async fn connect_unix(address: &SockAddr) -> io::Result<(ReadHalf, WriteHalf)> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+async fn connect_unix(address: &SockAddr) -> io::Result<Halves> {
     loop {
-        match socket.connect(address) {
-            Ok(()) => break,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep_ms(BACKLOG_RETRY_MS).await;
-            }
-            Err(error) => return Err(error),
+        match unix_now(address)? {
+            Some(halves) => return Ok(halves),
+            None => sleep_ms(BACKLOG_RETRY_MS).await,
         }
     }
+}
+
+/// A unix connect either succeeds at once, fails, or finds the backlog full; only the last waits.
+fn unix_now(address: &SockAddr) -> io::Result<Option<Halves>> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    match socket.connect(address) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+        Err(error) => return Err(error),
+    }
     let stream: std::os::unix::net::UnixStream = socket.into();
-    Ok(split_unix(UnixStream::from_std(stream)?))
+    UnixStream::from_std(stream).map(|stream| Some(split_unix(stream)))
 }
 
 #[cfg(test)]
@@ -295,7 +393,10 @@ mod tests {
             run(driver, async {
                 let gone =
                     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-                let refused = connect(&Address::Tcp(gone), Duration::from_secs(5)).await;
+                let gone = Address::Tcp(gone);
+                let refused = connect(&gone, Duration::from_secs(5)).await;
+                assert!(refused.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused));
+                let refused = connect_now(&gone).expect("no waiting");
                 assert!(refused.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused));
             })
             .unwrap();
@@ -363,5 +464,71 @@ mod tests {
             })
             .unwrap();
         }
+    }
+
+    #[test]
+    fn a_node_on_this_machine_is_connected_at_once_and_closed_at_the_end_of_the_turn() {
+        use std::io::Read;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node.sock");
+        let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let path = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            run(driver, async {
+                let address = Address::Unix(path.into());
+                let (read, mut write) = connect_now(&address).expect("no waiting").unwrap();
+                write.write_all(b"asked".to_vec(), 0).await.0.unwrap();
+                close(read, write);
+                sleep_ms(1).await;
+                let mut got = Vec::new();
+                unix.accept().unwrap().0.read_to_end(&mut got).unwrap();
+                assert_eq!(got, b"asked");
+                let address = Address::Tcp(tcp.local_addr().unwrap());
+                let (read, mut write) = connect_now(&address).expect("no waiting").unwrap();
+                write.write_all(b"asked".to_vec(), 0).await.0.unwrap();
+                close(read, write);
+                sleep_ms(1).await;
+                let mut got = Vec::new();
+                tcp.accept().unwrap().0.read_to_end(&mut got).unwrap();
+                assert_eq!(got, b"asked");
+            })
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_connection_whose_wait_was_given_up_closes_too() {
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            run(driver, async {
+                let (mut read, write, mut far) = pair(Listening::Tcp).await;
+                let waited = monoio::time::timeout(Duration::from_millis(5), read.readable());
+                assert!(waited.await.is_err(), "nothing came");
+                std::io::Write::write_all(&mut far, b"hello").unwrap();
+                assert_eq!(read.read(Vec::with_capacity(16), usize::MAX).await.0.unwrap(), 5);
+                close(read, write);
+                sleep_ms(20).await;
+                assert_eq!(std::io::Read::read(&mut far, &mut [0; 8]).unwrap(), 0);
+            })
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_full_backlog_is_waited_for_and_is_no_refusal() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node.sock");
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let path = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+        run(choose_driver(IoChoice::Auto).unwrap(), async {
+            let address = Address::Unix(path.into());
+            let _first = connect_now(&address).expect("room for one").unwrap();
+            assert!(connect_now(&address).is_none(), "the next has to wait");
+            let waited = connect(&address, Duration::from_millis(20)).await;
+            assert!(waited.is_err_and(|e| e.kind() == io::ErrorKind::TimedOut));
+        })
+        .unwrap();
     }
 }

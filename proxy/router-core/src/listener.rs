@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::{
     address::ListenAddr,
     io::Listener,
+    local_peer,
     socket_file::{SocketFile, SocketKind, clear_stale},
 };
 
@@ -115,6 +116,12 @@ fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<Bound> {
             refuse_if_taken(address)?;
         }
         socket.set_reuse_port(true)?;
+        // Heads and bodies go out in separate sends; waiting to merge them only delays. Connections
+        // inherit it.
+        socket.set_tcp_nodelay(true)?;
+        if address.ip().is_loopback() {
+            local_peer::spare_pacing(&socket);
+        }
         socket.bind(&SockAddr::from(address))?;
         socket.listen(BACKLOG)?;
         if let Some(actual) = socket.local_addr()?.as_socket() {

@@ -10,7 +10,7 @@ use route_table::{EjectRules, Node};
 
 use crate::{
     deadline::{self, Half},
-    io::{ReadHalf, WriteHalf, connect},
+    io::{ReadHalf, WriteHalf, connect, connect_now},
     metrics::{Counter, Shard},
 };
 
@@ -66,8 +66,16 @@ pub async fn checkout(
         }
     }
     shard.add(Counter::UpstreamConnects, 1);
-    // Boxed, so that the exchanges that find an idle connection do not carry a connect's state.
-    match Box::pin(dial(node, how, limit)).await {
+    let outcome = match how {
+        Checkout::Introduced(_) => None,
+        Checkout::Any | Checkout::Fresh => connect_now(&node.facts.address),
+    };
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        // Boxed, so that the exchanges that need not wait do not carry a connect's state.
+        None => Box::pin(dial(node, how, limit)).await,
+    };
+    match outcome {
         Ok((read, write)) => Ok(Upstream { read, write, reuse: Reuse::Fresh }),
         Err(error) => {
             shard.add(Counter::UpstreamConnectFailures, 1);
@@ -86,7 +94,10 @@ pub async fn dial(
     how: Checkout<'_>,
     limit: Duration,
 ) -> io::Result<(ReadHalf, WriteHalf)> {
-    let (read, mut write) = connect(&node.facts.address, limit).await?;
+    let (read, mut write) = match connect_now(&node.facts.address) {
+        Some(outcome) => outcome?,
+        None => connect(&node.facts.address, limit).await?,
+    };
     if let Checkout::Introduced(preface) = how {
         write.watch().arm(Half::Write, limit);
         let (result, _) = write.write_all(preface.to_vec(), 0).await;

@@ -365,7 +365,9 @@ impl<'a> Exchange<'a> {
             && finished.request_done
             && node.facts.proto == Proto::Http
             && introduction::opening(self.policy, node) == Opening::Plain;
-        if reusable && let Some((read, write)) = upstream.into_socket() {
+        if !reusable {
+            upstream.close();
+        } else if let Some((read, write)) = upstream.into_socket() {
             read.watch().disarm(deadline::Half::Read);
             self.ctx.pool.borrow_mut().keep(node.id, read, write, deadline::now_ms());
         }

@@ -32,7 +32,7 @@ use super::{
     reply::{self, Persistence},
 };
 use crate::{
-    client::{ClientReader, ClientWriter},
+    client::{self, ClientReader, ClientWriter},
     config::Timeouts,
     context::{ConnFacts, Context},
     policy::PolicyId,
@@ -139,7 +139,7 @@ impl Session {
                 Next::Rest => {}
                 // Boxed, so that connections that never are one do not carry its state.
                 Next::Tunnel(tail) => return Box::pin(self.pass(tail)).await,
-                Next::End => return,
+                Next::End => return client::close(self.reader, self.writer),
             }
         }
     }
