@@ -39,6 +39,7 @@ need python3 python3
 need slowhttptest slowhttptest
 need setpriv util-linux
 need ip iproute2
+need strace strace
 need redis-server redis-server
 need redis-cli redis-tools
 need valgrind valgrind

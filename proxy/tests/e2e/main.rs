@@ -41,6 +41,7 @@ mod proxy_protocol;
 mod proxy_protocol_out;
 mod queue;
 mod raw_tcp;
+mod ring_calls;
 mod rtsp;
 mod rtsp_over_http;
 mod slow_clients;
