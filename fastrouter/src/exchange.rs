@@ -55,7 +55,9 @@ pub async fn exchange(
         TunnelEnd::Complete => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
         failed => failed,
     };
-    conclude(line, &reached, &passage, end).await
+    let outcome = conclude(line, &reached, &passage, end).await;
+    reached.close();
+    outcome
 }
 
 /// Sends the packet, and what came of its body with it.

@@ -14,7 +14,7 @@ use proxy::{
 };
 use route_table::{NodeFacts, Tried};
 use router_core::{
-    io::Accepted,
+    io::{self, Accepted},
     metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
 };
@@ -85,6 +85,7 @@ pub async fn serve(ctx: Rc<Context>, rules: Rc<WorkerRules>, accepted: Accepted,
     if let Some(told) = told {
         linger::answer(&mut line.read, &mut line.write, told).await;
     }
+    io::close(line.read, line.write);
 }
 
 /// What is answered, if anything is.

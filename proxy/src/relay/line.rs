@@ -2,11 +2,11 @@
 //!
 //! Until a byte goes on another node may be tried, afterwards never.
 
-use std::{io, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
+use std::{io::ErrorKind, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use route_table::{Node, Opening, Route, RouteKey, Speech, Table, Tried};
 use router_core::{
-    io::{ReadHalf, WriteHalf},
+    io::{self, ReadHalf, WriteHalf},
     metrics::{Counter, Latency},
     termination::{Phase, Side as FaultOf, Termination},
     upstream::{Checkout, Upstream, checkout, retry::ATTEMPTS_MAX},
@@ -78,6 +78,13 @@ pub struct Reached<'a> {
     pub upstream: Upstream,
     _in_flight: InFlight,
     _admitted: Admitted,
+}
+
+impl Reached<'_> {
+    /// Ends the connection, on which nothing is under way.
+    pub fn close(self) {
+        io::close(self.upstream.read, self.upstream.write);
+    }
 }
 
 impl<'a, E: Errand> Line<'a, E> {
@@ -169,7 +176,7 @@ impl<'a, E: Errand> Line<'a, E> {
                 ctx.shard.observe_us(Latency::UpstreamConnect, self.record.connect_us);
                 return Some(upstream);
             }
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => FaultOf::UpstreamDeadline,
+            Err(error) if error.kind() == ErrorKind::TimedOut => FaultOf::UpstreamDeadline,
             Err(_refused) => FaultOf::Upstream,
         };
         ctx.shard.add(Counter::UpstreamFailures, 1);
