@@ -63,11 +63,17 @@ pub async fn exchange(
 /// Sends the packet, and what came of its body with it.
 async fn send_packet(line: &mut PacketLine<'_>, reached: &mut Reached<'_>) -> TunnelEnd {
     let write = &mut reached.upstream.write;
+    let sent = match write.send_now(&line.errand.bytes) {
+        Ok(sent) if sent == line.errand.bytes.len() => return TunnelEnd::Complete,
+        Ok(sent) => sent,
+        Err(_) => return TunnelEnd::Second,
+    };
     write.watch().arm(Half::Write, reached.policy.timeouts.write_stall);
-    let (sent, bytes) = write.write_all(std::mem::take(&mut line.errand.bytes), 0).await;
+    let bytes = std::mem::take(&mut line.errand.bytes);
+    let (result, bytes) = Box::pin(write.write_all(bytes, sent)).await;
     write.watch().disarm(Half::Write);
     line.errand.bytes = bytes;
-    if sent.is_ok() { TunnelEnd::Complete } else { TunnelEnd::Second }
+    if result.is_ok() { TunnelEnd::Complete } else { TunnelEnd::Second }
 }
 
 /// Passes a short response on; `None` if more than one read brings is to come.
@@ -158,7 +164,7 @@ async fn conclude(
         node.load.note_success();
         let is_stated = matches!(line.errand.request.body, Body::Stated(_));
         if is_stated && end == TunnelEnd::Complete && body == Progress::Passing {
-            linger::see_off(&mut line.read, &mut line.write).await;
+            Box::pin(linger::see_off(&mut line.read, &mut line.write)).await;
         }
         return Ok(());
     }

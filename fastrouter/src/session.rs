@@ -83,7 +83,7 @@ pub async fn serve(ctx: Rc<Context>, rules: Rc<WorkerRules>, accepted: Accepted,
     let told = outcome.err().and_then(|refused| told(&rules, &mut line, refused));
     crate::conclude::conclude(&line);
     if let Some(told) = told {
-        linger::answer(&mut line.read, &mut line.write, told).await;
+        Box::pin(linger::answer(&mut line.read, &mut line.write, told)).await;
     }
     io::close(line.read, line.write);
 }
@@ -117,7 +117,7 @@ async fn pass(
     }
     let mut held = match (&rules.hold, body) {
         (Some(hold), Body::Stated(length)) if length > 0 => {
-            Some(hold_body(line, hold, packet, length).await?)
+            Some(Box::pin(hold_body(line, hold, packet, length)).await?)
         }
         _ => None,
     };
@@ -126,7 +126,7 @@ async fn pass(
             let modifiers = modifiers(&reached.node.facts);
             (reached, modifiers)
         }
-        Err(unserved) => reach_spare(line, rules, unserved).await?,
+        Err(unserved) => Box::pin(reach_spare(line, rules, unserved)).await?,
     };
     set_modifiers(&mut line.errand.bytes, modifiers.0, modifiers.1);
     let rest = match &mut held {

@@ -25,7 +25,7 @@ use monoio::{
 };
 use nix::{
     errno::Errno,
-    sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv},
+    sys::socket::{MsgFlags, SockaddrStorage, getsockname, recv, send},
 };
 use route_table::Address;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -161,6 +161,18 @@ impl WriteHalf {
         };
         self.pending.end();
         (result.map(|_| ()), window.into_inner())
+    }
+
+    /// Sends what the socket takes now. For the first bytes of a connection that was just made: its other
+    /// side then wakes once, for both.
+    ///
+    /// # Errors
+    /// What the kernel said; a full socket takes nothing and is none.
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match send(self.fd, bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+            outcome => Ok(outcome?),
+        }
     }
 
     /// The socket, for calls that do not wait while no operation of this half is pending.
