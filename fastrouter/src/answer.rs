@@ -3,10 +3,10 @@
 
 use proxy::http::reply::{text, wording};
 
-/// A whole response. `detail` narrows down what is wrong.
-pub fn answer(status: u16, detail: &str, method: &[u8]) -> Vec<u8> {
+/// A whole response to a request of `method`.
+pub fn answer(status: u16, method: &[u8]) -> Vec<u8> {
     let (reason, _) = wording(status);
-    let body = text(status, detail);
+    let body = text(status, "");
     let retry = if matches!(status, 429 | 503) { "Retry-After: 1\r\n" } else { "" };
     let mut out = format!(
         "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\n\

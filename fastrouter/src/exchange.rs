@@ -169,10 +169,10 @@ async fn conclude(
         return Ok(());
     }
     match line.record.termination.side {
-        FaultOf::Client | FaultOf::ClientDeadline => Err(Refused::plain(408)),
+        FaultOf::Client | FaultOf::ClientDeadline => Err(Refused::with(408)),
         side => {
             blame(line.ctx, reached);
-            Err(Refused::plain(if side == FaultOf::UpstreamDeadline { 504 } else { 502 }))
+            Err(Refused::with(if side == FaultOf::UpstreamDeadline { 504 } else { 502 }))
         }
     }
 }

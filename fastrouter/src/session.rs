@@ -38,19 +38,18 @@ pub type PacketLine<'a> = Line<'a, PacketErrand>;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refused {
     status: u16,
-    detail: &'static str,
 }
 
 impl Refused {
     /// With this status.
-    pub const fn plain(status: u16) -> Self {
-        Self { status, detail: "" }
+    pub const fn with(status: u16) -> Self {
+        Self { status }
     }
 }
 
 impl From<Unserved> for Refused {
     fn from(unserved: Unserved) -> Self {
-        Self::plain(unserved.status())
+        Self::with(unserved.status())
     }
 }
 
@@ -93,8 +92,7 @@ fn told(rules: &WorkerRules, line: &mut PacketLine<'_>, refused: Refused) -> Opt
     if rules.on_failure == OnFailure::Close || line.record.termination.side == FaultOf::Client {
         return None;
     }
-    let told =
-        answer(refused.status, refused.detail, line.errand.text(&line.errand.request.method));
+    let told = answer(refused.status, line.errand.text(&line.errand.request.method));
     line.record.status = refused.status;
     line.record.bytes_out += told.len() as u64;
     Some(told)
@@ -113,7 +111,7 @@ async fn pass(
     {
         line.ctx.shard.count(Counter::PacketBodyLong);
         line.record.termination = Termination::new(FaultOf::Router, Phase::RequestHead);
-        return Err(Refused::plain(413));
+        return Err(Refused::with(413));
     }
     let mut held = match (&rules.hold, body) {
         (Some(hold), Body::Stated(length)) if length > 0 => {
@@ -130,7 +128,7 @@ async fn pass(
     };
     set_modifiers(&mut line.errand.bytes, modifiers.0, modifiers.1);
     let rest = match &mut held {
-        Some(held) => Rest::Held(held.reader().map_err(|_| Refused::plain(500))?),
+        Some(held) => Rest::Held(held.reader().map_err(|_| Refused::with(500))?),
         None => rest_of(line, packet),
     };
     exchange(line, reached, rest).await
@@ -167,7 +165,7 @@ async fn hold_body<'a>(
             HoldError::File(_) => (FaultOf::Router, 500),
         };
         line.record.termination = Termination::new(side, Phase::RequestBody);
-        Refused::plain(status)
+        Refused::with(status)
     })
 }
 

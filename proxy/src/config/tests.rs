@@ -333,6 +333,31 @@ fn believing_everybody_is_taken_with_a_warning() {
 }
 
 #[test]
+fn a_router_of_packets_is_told_who_may_claim_anything_and_when_it_serves_nobody() {
+    let warnings = |more: &[(Opt, &str)]| {
+        let given = [&[(Opt::Uwsgi, "127.0.0.1:0")], more].concat();
+        let given = given.into_iter().map(|(opt, text)| {
+            let place = Place::Flag(opt);
+            Given { opt, text: text.to_owned(), place }
+        });
+        load(Program::Fastrouter, None, given.collect()).expect("right flags").warnings()
+    };
+    assert_eq!(warnings(&[]), [Warning::NothingToRoute]);
+    assert_eq!(warnings(&[(Opt::Pattern, "/run/%s.sock")]), []);
+    let open = warnings(&[(Opt::Base, "/tmp"), (Opt::UwsgiAllow, "0.0.0.0/0")]);
+    assert_eq!(open, [Warning::OpenUwsgi("0.0.0.0/0".parse().expect("a network"))]);
+}
+
+#[test]
+fn an_option_of_the_other_program_is_refused_by_its_name() {
+    let problems = Written::new("http = \":8080\"\nuwsgi = \":3031\"\n").problems();
+    assert_eq!(
+        problems,
+        ["r.toml:2:1: uwsgi is an option of suzerain-fastrouter, not of suzerain"]
+    );
+}
+
+#[test]
 fn one_address_serves_one_purpose() {
     let twice = [(Opt::Http, "127.0.0.1:80"), (Opt::Http, "127.0.0.1:80")];
     let problems = load_strings(None, &twice).expect_err("the same address");

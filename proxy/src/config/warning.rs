@@ -21,6 +21,8 @@ pub enum Warning {
     OpenProxyProtocol(IpNet),
     /// Anybody may tell of any client.
     OpenTrustedProxy(IpNet),
+    /// Anybody may be a web server.
+    OpenUwsgi(IpNet),
     /// Every request will be answered with 404.
     NothingToRoute,
 }
@@ -47,6 +49,10 @@ impl fmt::Display for Warning {
                 f,
                 "trusted-proxy believes {net}: whoever connects can claim any client address"
             ),
+            Self::OpenUwsgi(net) => write!(
+                f,
+                "uwsgi-allow takes packets of {net}: whoever connects can claim any client and user"
+            ),
             Self::NothingToRoute => f.write_str(
                 "neither subscribe nor route is set: every request will be answered with 404",
             ),
@@ -70,7 +76,9 @@ pub fn of(settings: &Settings) -> Vec<Warning> {
     }
     warnings.extend(everybody(&settings.proxy_protocol).map(Warning::OpenProxyProtocol));
     warnings.extend(everybody(&settings.trusted_proxy).map(Warning::OpenTrustedProxy));
-    if settings.subscribe.is_empty() && settings.route.is_empty() {
+    warnings.extend(everybody(&settings.packets.allow).map(Warning::OpenUwsgi));
+    let has_sockets = settings.packets.base.is_some() || settings.packets.pattern.is_some();
+    if settings.subscribe.is_empty() && settings.route.is_empty() && !has_sockets {
         warnings.push(Warning::NothingToRoute);
     }
     warnings
