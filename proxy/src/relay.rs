@@ -2,7 +2,7 @@
 //! listener.
 //!
 //! Nothing is decrypted or framed. A node is chosen and connected to before a byte goes on; until then
-//! another one may be tried, afterwards never. Nodes are those that speak so ([`Speech`]): requests
+//! another one may be tried, afterwards never. Nodes are those that speak so (`route_table::Speech`): requests
 //! never reach them, and these bytes never reach a node of requests.
 
 mod asleep;

@@ -1,8 +1,8 @@
 //! One HTTP/1 client connection: request after request, in order, until one side is done.
 //!
 //! It rests most of its life, and then is little more than its two halves and what is known of the
-//! client. All that a request needs beyond that is a turn ([`turns`]), and what it may become in the
-//! end, a tunnel ([`tail`]), is again a state of its own.
+//! client. All that a request needs beyond that is a turn (`turns`), and what it may become in the
+//! end, a tunnel (`tail`), is again a state of its own.
 
 mod asleep;
 mod rtsp;
