@@ -3,7 +3,7 @@
 //! A request without a body needs no second direction: its response is awaited and passed on. Everything
 //! else, and every response that is longer than one read, is a tunnel that is done with the answer.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, io, rc::Rc};
 
 use proxy::{context::Context, relay::Reached};
 use router_core::{
@@ -25,14 +25,16 @@ use crate::{
 
 /// How far an exchange is.
 #[derive(Default)]
-struct Passage {
-    status: Cell<u16>,
+pub struct Passage {
+    /// What the first bytes of the response said; zero until then, and if they said nothing.
+    pub status: Cell<u16>,
     body: Cell<Progress>,
     moved: TunnelBytes,
 }
 
 impl Passage {
-    fn answered(&self) -> bool {
+    /// Whether any of the response has passed.
+    pub fn answered(&self) -> bool {
         self.moved.from_second.get() > 0
     }
 }
@@ -44,16 +46,17 @@ pub async fn exchange(
     rest: Rest,
 ) -> Result<(), Refused> {
     let passage = Passage::default();
-    let end = match send_packet(line, &mut reached).await {
-        TunnelEnd::Complete if matches!(rest, Rest::Stated(0)) => {
+    let ended = match send_packet(line, &mut reached).await {
+        Err(_) => Some(TunnelEnd::Second),
+        Ok(()) if matches!(rest, Rest::Stated(0)) => {
             passage.body.set(Progress::Passed);
-            match answer(line, &mut reached, &passage).await {
-                Some(end) => end,
-                None => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
-            }
+            answer(line, &mut reached, &passage).await
         }
-        TunnelEnd::Complete => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
-        failed => failed,
+        Ok(()) => None,
+    };
+    let end = match ended {
+        Some(end) => end,
+        None => Box::pin(both_ways(line, &mut reached, rest, &passage)).await,
     };
     let outcome = conclude(line, &reached, &passage, end).await;
     reached.close();
@@ -61,19 +64,18 @@ pub async fn exchange(
 }
 
 /// Sends the packet, and what came of its body with it.
-async fn send_packet(line: &mut PacketLine<'_>, reached: &mut Reached<'_>) -> TunnelEnd {
+async fn send_packet(line: &mut PacketLine<'_>, reached: &mut Reached<'_>) -> io::Result<()> {
     let write = &mut reached.upstream.write;
-    let sent = match write.send_now(&line.errand.bytes) {
-        Ok(sent) if sent == line.errand.bytes.len() => return TunnelEnd::Complete,
-        Ok(sent) => sent,
-        Err(_) => return TunnelEnd::Second,
-    };
+    let sent = write.send_now(&line.errand.bytes)?;
+    if sent == line.errand.bytes.len() {
+        return Ok(());
+    }
     write.watch().arm(Half::Write, reached.policy.timeouts.write_stall);
     let bytes = std::mem::take(&mut line.errand.bytes);
     let (result, bytes) = Box::pin(write.write_all(bytes, sent)).await;
     write.watch().disarm(Half::Write);
     line.errand.bytes = bytes;
-    if result.is_ok() { TunnelEnd::Complete } else { TunnelEnd::Second }
+    result
 }
 
 /// Passes a short response on; `None` if more than one read brings is to come.
@@ -84,10 +86,10 @@ async fn answer(
 ) -> Option<TunnelEnd> {
     let timeouts = &reached.policy.timeouts;
     let watch = reached.upstream.read.watch_handle();
-    let mut reply = ReplySource::new(&mut reached.upstream.read, timeouts, &passage.status);
+    let mut reply = ReplySource::new(&mut reached.upstream.read, timeouts, passage);
     let mut stated = None;
     loop {
-        watch.arm(Half::Read, reply.idle_limit().unwrap_or(timeouts.response_idle));
+        watch.arm(Half::Read, reply.idle());
         watch.mind(line.read.watch(), GoneWhen::Reset);
         let (result, bytes) = reply.read(buffer::take(Use::Reply)).await;
         let has_left = watch.stop_minding();
@@ -120,7 +122,7 @@ async fn answer(
 }
 
 /// The status after which both sides speak something else.
-const SWITCHED: u16 = 101;
+pub const SWITCHED: u16 = 101;
 
 /// Passes the body and the response at once.
 async fn both_ways(
@@ -133,15 +135,13 @@ async fn both_ways(
     let upstream = &mut reached.upstream;
     let mut body = BodySource::new(&mut line.read, rest, &passage.body);
     let mut sink = NodeSink { write: &mut upstream.write, body: line.errand.request.body };
-    let mut reply = ReplySource::new(&mut upstream.read, timeouts, &passage.status);
-    let idle = if passage.answered() {
-        reply.has_begun();
-        timeouts.response_idle
-    } else {
-        timeouts.first_byte
-    };
+    let mut reply = ReplySource::new(&mut upstream.read, timeouts, passage);
     let mut back = ReplySink(&mut line.write);
-    let limits = TunnelLimits { ends: Ends::WithAnswer, idle, write_stall: timeouts.write_stall };
+    let limits = TunnelLimits {
+        ends: Ends::WithAnswer,
+        idle: reply.idle(),
+        write_stall: timeouts.write_stall,
+    };
     let client = Side { source: &mut body, sink: &mut back };
     let far = Side { source: &mut reply, sink: &mut sink };
     tunnel::run(client, far, limits, &passage.moved).await

@@ -1,6 +1,6 @@
 //! The response as it passes: nothing of it is changed, its status is read for the log.
 
-use std::{cell::Cell, io, os::fd::RawFd, rc::Rc, time::Duration};
+use std::{io, os::fd::RawFd, rc::Rc, time::Duration};
 
 use http1_wire::{FieldSlots, Parsed, ResponseFraming, ResponseTo, parse_response};
 use proxy::config::Timeouts;
@@ -10,33 +10,36 @@ use router_core::{
     tunnel::{Sink, Source},
 };
 
+use crate::exchange::{Passage, SWITCHED};
+
 /// The node, as the source of the response.
 pub struct ReplySource<'a> {
     read: &'a mut ReadHalf,
     timeouts: &'a Timeouts,
-    /// What its first bytes said; zero until then, and if they said nothing.
-    status: &'a Cell<u16>,
-    has_begun: bool,
+    passage: &'a Passage,
 }
 
 impl<'a> ReplySource<'a> {
-    /// A response that has not begun.
-    pub fn new(read: &'a mut ReadHalf, timeouts: &'a Timeouts, status: &'a Cell<u16>) -> Self {
-        Self { read, timeouts, status, has_begun: false }
+    /// The response of this exchange, however much of it has passed.
+    pub fn new(read: &'a mut ReadHalf, timeouts: &'a Timeouts, passage: &'a Passage) -> Self {
+        Self { read, timeouts, passage }
     }
 
-    /// Its first bytes were seen by another.
-    pub fn has_begun(&mut self) {
-        self.has_begun = true;
+    /// How long its next bytes may take.
+    pub fn idle(&self) -> Duration {
+        match self.passage.status.get() {
+            _ if !self.passage.answered() => self.timeouts.first_byte,
+            SWITCHED => self.timeouts.tunnel,
+            _ => self.timeouts.response_idle,
+        }
     }
 }
 
 impl Source for ReplySource<'_> {
     async fn read(&mut self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         let (result, buffer) = self.read.read(buffer, usize::MAX).await;
-        if !self.has_begun && matches!(result, Ok(count) if count > 0) {
-            self.has_begun = true;
-            self.status.set(status_of(&buffer));
+        if !self.passage.answered() && matches!(result, Ok(count) if count > 0) {
+            self.passage.status.set(status_of(&buffer));
         }
         (result, buffer)
     }
@@ -50,11 +53,7 @@ impl Source for ReplySource<'_> {
     }
 
     fn idle_limit(&self) -> Option<Duration> {
-        Some(match (self.has_begun, self.status.get()) {
-            (false, _) => self.timeouts.first_byte,
-            (true, 101) => self.timeouts.tunnel,
-            (true, _) => self.timeouts.response_idle,
-        })
+        Some(self.idle())
     }
 }
 
