@@ -63,19 +63,11 @@ impl Draft {
     fn set(&mut self, opt: Opt, text: &str) -> Result<(), String> {
         let settings = &mut self.settings;
         match opt {
+            _ if !Program::Suzerain.has(opt) => settings.packets.set(opt, text)?,
             Opt::Http => settings.http.push(values::listener(text)?),
             Opt::Https => settings.https.push(values::listener(text)?),
             Opt::TlsPassthrough => settings.tls_passthrough.push(values::listener(text)?),
             Opt::Tcp => settings.tcp.push(values::raw_listener(text)?),
-            Opt::Uwsgi
-            | Opt::UwsgiAllow
-            | Opt::Base
-            | Opt::Pattern
-            | Opt::Fallback
-            | Opt::FallbackOnNoKey
-            | Opt::PostBuffering
-            | Opt::PostBufferingDir
-            | Opt::CloseOnFailure => settings.packets.set(opt, text)?,
             Opt::Http2 => settings.http2 = values::http2(text)?,
             Opt::ProxyProtocol => settings.proxy_protocol.push(values::proxy_source(text)?),
             Opt::TrustedProxy => settings.trusted_proxy.push(values::proxy_source(text)?),
