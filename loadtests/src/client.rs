@@ -17,6 +17,7 @@ pub mod tally;
 #[cfg(test)]
 mod tests;
 pub mod websocket;
+mod window;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use connection::{Connection, Step};
 use tally::{Failure, Tally};
+use window::Load;
 
 /// What to send, on how many connections, and for how long.
 #[derive(Clone, Debug)]
@@ -90,23 +92,12 @@ pub enum Mark {
 /// # Errors
 /// When stopped from outside, when epoll fails, when `mark` fails, or past [`ERRORS_MAX`] errors.
 /// Single failed requests are not an `Err`; they are in the tally.
-pub fn run(
-    plan: &Plan,
-    stop: &AtomicBool,
-    mut mark: impl FnMut(Mark) -> Result<()>,
-) -> Result<Tally> {
+pub fn run(plan: &Plan, stop: &AtomicBool, mark: impl FnMut(Mark) -> Result<()>) -> Result<Tally> {
     let mut generator = Generator::new(plan)?;
     let begun = Instant::now();
     generator.schedule.start(begun)?;
     generator.housekeep(begun);
-    generator.turn_until(begun + plan.warmup, stop)?;
-    mark(Mark::Opens)?;
-    let opened = Instant::now();
-    generator.tally = Tally::new()?;
-    generator.turn_until(opened + plan.window, stop)?;
-    generator.tally.window = opened.elapsed();
-    mark(Mark::Closes)?;
-    Ok(generator.tally)
+    window::measure(generator, plan, stop, mark)
 }
 
 struct Generator<'p> {
@@ -129,26 +120,7 @@ struct Schedule {
     timer: Option<TimerFd>,
 }
 
-impl<'p> Generator<'p> {
-    fn new(plan: &'p Plan) -> Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
-        let schedule = Schedule::new(plan.pace)?;
-        if let Some(timer) = &schedule.timer {
-            epoll
-                .add(timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER_TOKEN))
-                .context("watching the pace timer")?;
-        }
-        Ok(Self {
-            plan,
-            epoll,
-            connections: (0..plan.connections).map(|_| Connection::closed()).collect(),
-            buffer: vec![0; READ_BYTES],
-            schedule,
-            tally: Tally::new()?,
-            housekept: Instant::now(),
-        })
-    }
-
+impl Load for Generator<'_> {
     fn turn_until(&mut self, end: Instant, stop: &AtomicBool) -> Result<()> {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
         loop {
@@ -175,6 +147,31 @@ impl<'p> Generator<'p> {
                 return Ok(());
             }
         }
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl<'p> Generator<'p> {
+    fn new(plan: &'p Plan) -> Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?;
+        let schedule = Schedule::new(plan.pace)?;
+        if let Some(timer) = &schedule.timer {
+            epoll
+                .add(timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER_TOKEN))
+                .context("watching the pace timer")?;
+        }
+        Ok(Self {
+            plan,
+            epoll,
+            connections: (0..plan.connections).map(|_| Connection::closed()).collect(),
+            buffer: vec![0; READ_BYTES],
+            schedule,
+            tally: Tally::new()?,
+            housekept: Instant::now(),
+        })
     }
 
     fn turn(&mut self, event: EpollEvent) {

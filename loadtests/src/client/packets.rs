@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::tally::{Failure, Tally};
+use super::window::{self, Load};
 use super::wire::WAIT;
 use super::{ERRORS_MAX, Mark, Plan, response};
 use crate::scenario::HOST;
@@ -70,7 +71,7 @@ pub fn run(
     plan: &Plan,
     router: &Path,
     stop: &AtomicBool,
-    mut mark: impl FnMut(Mark) -> Result<()>,
+    mark: impl FnMut(Mark) -> Result<()>,
 ) -> Result<Tally> {
     let mut generator = Generator {
         plan,
@@ -80,14 +81,7 @@ pub fn run(
         tally: Tally::new()?,
     };
     generator.revive();
-    generator.turn_until(Instant::now() + plan.warmup, stop)?;
-    mark(Mark::Opens)?;
-    let opened = Instant::now();
-    generator.tally = Tally::new()?;
-    generator.turn_until(opened + plan.window, stop)?;
-    generator.tally.window = opened.elapsed();
-    mark(Mark::Closes)?;
-    Ok(generator.tally)
+    window::measure(generator, plan, stop, mark)
 }
 
 struct Generator<'p> {
@@ -104,7 +98,7 @@ struct Exchange {
     answer: Vec<u8>,
 }
 
-impl Generator<'_> {
+impl Load for Generator<'_> {
     fn turn_until(&mut self, end: Instant, stop: &AtomicBool) -> Result<()> {
         let mut events = [EpollEvent::empty(); 64];
         while Instant::now() < end {
@@ -126,6 +120,12 @@ impl Generator<'_> {
         Ok(())
     }
 
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl Generator<'_> {
     /// Begins on every connection that has nothing to do, and gives up what waits too long.
     fn revive(&mut self) {
         for token in 0..self.exchanges.len() {

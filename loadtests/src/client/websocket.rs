@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use super::tally::{Failure, Tally};
+use super::window::{self, Load};
 use super::wire::{Dial, Wire};
 use super::{ERRORS_MAX, Mark, Plan};
 
@@ -76,7 +77,7 @@ pub fn run(
     plan: &Plan,
     dial: &Dial,
     stop: &AtomicBool,
-    mut mark: impl FnMut(Mark) -> Result<()>,
+    mark: impl FnMut(Mark) -> Result<()>,
 ) -> Result<Tally> {
     let mut echo = Echo {
         epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("creating an epoll")?,
@@ -96,14 +97,7 @@ pub fn run(
         echo.sockets.push(Some(Socket { stream, started: Instant::now(), received: 0 }));
         echo.send(token);
     }
-    echo.turn_until(Instant::now() + plan.warmup, stop)?;
-    mark(Mark::Opens)?;
-    let opened = Instant::now();
-    echo.tally = Tally::new()?;
-    echo.turn_until(opened + plan.window, stop)?;
-    echo.tally.window = opened.elapsed();
-    mark(Mark::Closes)?;
-    Ok(echo.tally)
+    window::measure(echo, plan, stop, mark)
 }
 
 struct Echo {
@@ -114,7 +108,7 @@ struct Echo {
     tally: Tally,
 }
 
-impl Echo {
+impl Load for Echo {
     fn turn_until(&mut self, end: Instant, stop: &AtomicBool) -> Result<()> {
         let mut events = [EpollEvent::empty(); 64];
         while Instant::now() < end {
@@ -133,6 +127,12 @@ impl Echo {
         Ok(())
     }
 
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl Echo {
     fn receive(&mut self, token: usize) {
         let Some(Some(socket)) = self.sockets.get_mut(token) else { return };
         let mut buffer = [0; 256];
