@@ -8,6 +8,7 @@ pub mod client;
 pub mod compress;
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod demo;
 pub mod explain;
 pub mod front;
@@ -36,7 +37,6 @@ pub use front::{Front, HttpFront};
 pub use startup::RunError;
 
 use config::Settings;
-use shutdown::EndSignals;
 
 /// What a router that serves has bound, ports by the kernel known.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Ready {
     }
 }
 
-/// Runs a router that serves its clients by `front` until SIGINT, SIGTERM or SIGQUIT, then drains it.
+/// Runs a router that serves its clients by `front` until it is told to end.
 ///
 /// `on_ready` is called once, when everything is bound and serving.
 ///
@@ -79,9 +79,11 @@ pub fn run(
     front: impl Front,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let signals = EndSignals::watch().map_err(RunError::Start)?;
+    let (orders, inbox) = control::channel();
+    control::signals::watch(orders).map_err(RunError::Start)?;
     let running = startup::start(&settings, front)?;
     on_ready(&running.ready);
-    signals.serve_until_ended(running, settings.policy.timeouts.drain);
+    let how = shutdown::serve(&running, &inbox);
+    shutdown::end(running, &inbox, how, settings.policy.timeouts.drain);
     Ok(())
 }

@@ -206,7 +206,7 @@ fn a_drain_finishes_what_is_under_way_and_nginx_goes_elsewhere() {
             }
             asked
         });
-        leaving.process.signal(Signal::SIGTERM);
+        leaving.process.signal(Signal::SIGQUIT);
         let slow = slow.join().expect("curl ran");
         assert_eq!((slow.status, slow.exit), (200, 0), "{slow:?}");
         let ended = leaving.process.status_within(SOON);

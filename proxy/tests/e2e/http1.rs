@@ -277,7 +277,7 @@ fn open_connections_finish_their_exchange_when_the_router_is_told_to_end() {
     eventually_true("the request is under way", Duration::from_secs(5), || {
         origin.seen().len() == 1
     });
-    router.process.signal(nix::sys::signal::Signal::SIGTERM);
+    router.process.signal(nix::sys::signal::Signal::SIGQUIT);
     assert_eq!(client.response().text(), "done");
     let status = router.process.status_within(Duration::from_secs(10));
     assert_eq!(status.code(), Some(0));

@@ -309,7 +309,7 @@ fn a_drain_says_goaway_and_finishes_what_is_open() {
     idle.send(&get_frame(1, "h2.test", "/")).expect("sent");
     assert_eq!(idle.next_of(DATA).expect("an answer").payload, b"ok");
     eventually_true("the node was asked", SOON, || origin.seen().len() == 2);
-    router.process.signal(Signal::SIGTERM);
+    router.process.signal(Signal::SIGQUIT);
     let goaway = idle.next_of(GOAWAY).expect("a goodbye");
     assert_eq!(goaway.code(), Some(0));
     while idle.next().is_some() {}

@@ -83,7 +83,7 @@ pub const TIMEOUTS: &[OptFacts] = &[
         "drain",
         "30s",
         r#""30s""#,
-        "For running requests to finish after SIGTERM or SIGINT; then they are cut.",
+        "For running requests to finish after SIGQUIT or SIGINT; then they are cut.",
         "",
     ),
 ];

@@ -1,0 +1,125 @@
+//! What a running router is told to do: the orders of signals and of whoever controls it.
+//!
+//! All orders go to the main thread, which carries them out one after another. So no two changes of the
+//! router ever overlap, and none runs on a thread that serves somebody. Who gives an order may wait for
+//! its outcome; a signal does not.
+
+pub mod signals;
+
+use std::{
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
+    time::Duration,
+};
+
+/// Something the main thread does to the whole router.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Read the configuration again and apply what differs.
+    Reload,
+    /// Hand everything to a new process of the program as it is on disk now.
+    Upgrade,
+    /// Open the log files again by their names, after somebody renamed them.
+    ReopenLogs,
+    /// Accept nothing new, let what is under way finish, then end. A second one cuts the rest.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// What became of an order, in a sentence for people: done, or why not.
+pub type Outcome = Result<String, String>;
+
+/// An order on its way to the main thread.
+pub struct Request {
+    /// What is to be done.
+    pub order: Order,
+    reply: Option<SyncSender<Outcome>>,
+}
+
+impl Request {
+    /// Tells who asked what became of it. Who did not wait is not told.
+    pub fn answer(self, outcome: Outcome) {
+        if let Some(reply) = self.reply {
+            let _ = reply.try_send(outcome);
+        }
+    }
+}
+
+/// Gives orders to the main thread.
+#[derive(Clone, Debug)]
+pub struct Orders(Sender<Request>);
+
+/// Where the main thread takes them.
+pub struct Inbox(Receiver<Request>);
+
+/// Both ends.
+#[must_use]
+pub fn channel() -> (Orders, Inbox) {
+    let (give, take) = mpsc::channel();
+    (Orders(give), Inbox(take))
+}
+
+impl Orders {
+    /// Gives an order and does not wait.
+    pub fn give(&self, order: Order) {
+        let _ = self.0.send(Request { order, reply: None });
+    }
+
+    /// Gives an order and waits at most `limit` for its outcome.
+    ///
+    /// # Errors
+    /// Why it was not carried out, or that nobody answered in time; it may still be carried out then.
+    pub fn ask(&self, order: Order, limit: Duration) -> Outcome {
+        let (reply, answer) = mpsc::sync_channel(1);
+        let request = Request { order, reply: Some(reply) };
+        self.0.send(request).map_err(|_| "the router is ending".to_owned())?;
+        answer.recv_timeout(limit).unwrap_or_else(|why| match why {
+            RecvTimeoutError::Timeout => Err(format!("no outcome within {} s", limit.as_secs())),
+            RecvTimeoutError::Disconnected => Err("the router is ending".to_owned()),
+        })
+    }
+}
+
+impl Inbox {
+    /// Waits for the next order. If nobody is left who could give one, that is an order to drain.
+    #[must_use]
+    pub fn wait(&self) -> Request {
+        self.0.recv().unwrap_or(Request { order: Order::Drain, reply: None })
+    }
+
+    /// The next order within `limit`, if there is one.
+    #[must_use]
+    pub fn wait_for(&self, limit: Duration) -> Option<Request> {
+        self.0.recv_timeout(limit).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_told_and_who_gives_does_not_wait() {
+        let (orders, inbox) = channel();
+        orders.give(Order::ReopenLogs);
+        let asked = std::thread::spawn(move || orders.ask(Order::Reload, Duration::from_secs(5)));
+        let first = inbox.wait();
+        assert_eq!(first.order, Order::ReopenLogs);
+        first.answer(Ok(String::new()));
+        let second = inbox.wait();
+        assert_eq!(second.order, Order::Reload);
+        second.answer(Err("line 3".to_owned()));
+        assert_eq!(asked.join().unwrap(), Err("line 3".to_owned()));
+        assert_eq!(inbox.wait().order, Order::Drain, "nobody is left");
+    }
+
+    #[test]
+    fn a_router_that_does_not_answer_is_told_apart_from_one_that_is_gone() {
+        let (orders, inbox) = channel();
+        let late = orders.ask(Order::Reload, Duration::from_millis(1)).unwrap_err();
+        assert!(late.contains("no outcome"), "{late}");
+        drop(inbox);
+        let gone = orders.ask(Order::Reload, Duration::from_secs(1)).unwrap_err();
+        assert!(gone.contains("ending"), "{gone}");
+    }
+}

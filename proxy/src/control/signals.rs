@@ -1,0 +1,36 @@
+//! From signals to orders, with nginx's meanings.
+
+use std::io;
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    iterator::Signals,
+};
+
+use super::{Order, Orders};
+
+/// Takes the signals over from their default action, from before the first thread of the router
+/// starts until the process ends.
+///
+/// # Errors
+/// If the system refuses.
+pub fn watch(orders: Orders) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            orders.give(meaning(signal));
+        }
+    })?;
+    Ok(())
+}
+
+/// SIGINT, which nginx takes for SIGTERM, drains here: it is Ctrl-C, and a second one cuts.
+fn meaning(signal: i32) -> Order {
+    match signal {
+        SIGHUP => Order::Reload,
+        SIGUSR1 => Order::ReopenLogs,
+        SIGUSR2 => Order::Upgrade,
+        SIGTERM => Order::Stop,
+        _ => Order::Drain,
+    }
+}
