@@ -51,6 +51,7 @@ use crate::{
         cert_desk::CertDesk,
         cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
+        tickets::TicketScope,
     },
 };
 
@@ -336,7 +337,7 @@ fn tls_config(certs: &CertStore, http2: Http2) -> Result<Arc<ServerConfig>, rust
     if http2 != Http2::Off {
         config.alpn_protocols.insert(0, ALPN_HTTP2.to_vec());
     }
-    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    config.ticketer = certs.tickets().ticketer(TicketScope::OPEN);
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(Arc::new(config))
 }

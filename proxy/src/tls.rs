@@ -12,3 +12,4 @@ pub mod client_cert;
 pub mod limits;
 pub mod self_signed;
 pub mod stream;
+pub mod tickets;

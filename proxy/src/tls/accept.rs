@@ -61,7 +61,7 @@ pub async fn handshake(
     let (accepted, mut bytes, fed) = receive_hello(bytes, read, write).await?;
     let entry = certs.entry_for(accepted.client_hello().server_name());
     let config = match &entry {
-        Some(entry) => entry.config(base).map_err(HandshakeError::Refused)?,
+        Some(entry) => entry.config(base, certs.tickets()).map_err(HandshakeError::Refused)?,
         // Its resolver finds nothing either, and the client is told.
         None => base.clone(),
     };

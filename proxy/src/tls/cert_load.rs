@@ -138,6 +138,7 @@ impl CertLoader {
     /// If the default pair cannot be served or the directory cannot be listed.
     pub fn load_initial(&mut self) -> Result<(), CertLoadError> {
         let now_unix = unix_now();
+        self.store.tickets().turn(now_unix);
         let mut changes = vec![self.load_default(now_unix)?];
         if let Some(directory) = &mut self.directory {
             let listing = directory.list(now_unix).map_err(|cause| CertLoadError::Directory {
@@ -248,6 +249,7 @@ impl CertLoader {
     /// are due for a look.
     fn begin_round(&mut self) {
         let now_unix = unix_now();
+        self.store.tickets().turn(now_unix);
         let mut changes = Vec::new();
         if let Some(directory) = &mut self.directory {
             match directory.list(now_unix) {

@@ -24,6 +24,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::limits::SERVED_NAME_BYTES_MAX;
+use super::tickets::TicketKeys;
 
 mod client_ca;
 pub mod entry;
@@ -48,6 +49,7 @@ pub struct CertStore {
     /// Held by whoever makes the next generation.
     writing: Arc<Mutex<()>>,
     counters: Arc<CertCounters>,
+    tickets: Arc<TicketKeys>,
 }
 
 /// What the store and its loader count. Written by the loader and by handshakes, read by metrics.
@@ -104,6 +106,7 @@ impl CertStore {
             is_guarding: Arc::default(),
             writing: Arc::default(),
             counters: Arc::default(),
+            tickets: Arc::default(),
         }
     }
 
@@ -161,6 +164,12 @@ impl CertStore {
     #[must_use]
     pub fn counters(&self) -> &CertCounters {
         &self.counters
+    }
+
+    /// The keys of the sessions that were opened with these certificates.
+    #[must_use]
+    pub fn tickets(&self) -> &Arc<TicketKeys> {
+        &self.tickets
     }
 
     /// Whether any name asks clients for a certificate, or is sealed.

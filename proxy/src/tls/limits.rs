@@ -31,8 +31,15 @@ pub const LOADER_LINES_PER_S: u32 = 10;
 /// A file changed more recently than this is read again at the next tick: two writes inside one
 /// tick of the file system's clock leave the same time stamp. In seconds.
 pub const SETTLED_AFTER_S: u64 = 2;
+/// How long a key of session tickets makes new ones, in seconds; it opens them for as long again.
+pub const TICKET_KEY_PERIOD_S: u64 = 6 * 60 * 60;
+/// Keys of session tickets: the one that seals, the one before, and what an upgrade brought along.
+pub const TICKET_KEYS_MAX: usize = 4;
+/// Longest ticket issued or opened, in bytes: no longer one fits a message of TLS (RFC 8446, 4.6.1).
+pub const TICKET_BYTES_MAX: usize = u16::MAX as usize;
 
 const _: () = {
+    assert!(2 * TICKET_KEY_PERIOD_S <= 7 * 24 * 60 * 60); // RFC 8446, 4.6.1
     assert!(STORE_SHARDS.is_power_of_two());
     assert!(REQUESTS_PER_PUBLISH_MAX <= SUBSCRIBED_NAMES_MAX);
     assert!(NAMES_PER_LOOK <= NAMES_POLLED_PER_ROUND_MAX);

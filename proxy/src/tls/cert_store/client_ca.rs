@@ -1,7 +1,7 @@
 //! The authorities a client's certificate must come from, and the TLS configuration that asks for it.
 //!
 //! rustls ties the question to a whole `ServerConfig`, so a pair with authorities has one of its
-//! own. It also has ticket keys of its own: a ticket is of use only with the very pair, authorities
+//! own. Its tickets have a scope of their own: one is of use only with the very pair, authorities
 //! and mode it was issued under, hence neither a name without client authentication nor authorities
 //! that were replaced since can vouch for a resumed session. What a ticket remembers of a client is
 //! verified again by [`ClientCa::verify_again`], as time goes on between two handshakes.
@@ -16,6 +16,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, RootCertStore, ServerConfig};
+
+use crate::tls::tickets::{TicketKeys, TicketScope};
 
 /// Authorities that may have issued a client's certificate.
 pub struct ClientCa {
@@ -90,11 +92,12 @@ impl ClientCa {
     /// client for a certificate.
     ///
     /// # Errors
-    /// If the system has no randomness for ticket keys.
+    /// If rustls does not want it.
     pub fn config(
         &self,
         base: &ServerConfig,
         certified: &CertifiedKey,
+        tickets: &Arc<TicketKeys>,
     ) -> Result<Arc<ServerConfig>, Error> {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
@@ -107,10 +110,14 @@ impl ClientCa {
         config.ignore_client_order = base.ignore_client_order;
         config.max_fragment_size = base.max_fragment_size;
         config.send_tls13_tickets = base.send_tls13_tickets;
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        config.ticketer = tickets.ticketer(self.ticket_scope(certified));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        // Of two that come at once one wins, so that both use the same ticket keys.
         Ok(self.config.get_or_init(|| Arc::new(config)).clone())
+    }
+
+    fn ticket_scope(&self, certified: &CertifiedKey) -> TicketScope {
+        let leaf = certified.cert.first().map_or(&[][..], |leaf| leaf);
+        TicketScope::of(&[leaf, &self.authorities, self.auth.label().as_bytes()])
     }
 
     /// Verifies what a ticket remembers of a client: certificates end, tickets do not end with them.
@@ -137,7 +144,7 @@ impl PartialEq for ClientCa {
 
 impl Eq for ClientCa {}
 
-/// Written by hand: a configuration holds ticket keys.
+/// Written by hand: a verifier and a configuration say nothing to people.
 impl fmt::Debug for ClientCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCa").field("auth", &self.auth).finish_non_exhaustive()

@@ -7,6 +7,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, ServerConfig};
 
 use super::{CertNames, ClientAuth, ClientCa, ServedName};
+use crate::tls::tickets::TicketKeys;
 
 /// A pair that may be served.
 pub struct CertEntry {
@@ -38,10 +39,14 @@ impl CertEntry {
     ///
     /// # Errors
     /// As [`ClientCa::config`].
-    pub fn config(&self, base: &Arc<ServerConfig>) -> Result<Arc<ServerConfig>, Error> {
+    pub fn config(
+        &self,
+        base: &Arc<ServerConfig>,
+        tickets: &Arc<TicketKeys>,
+    ) -> Result<Arc<ServerConfig>, Error> {
         match &self.client_ca {
             None => Ok(base.clone()),
-            Some(ca) => ca.config(base, &self.certified),
+            Some(ca) => ca.config(base, &self.certified, tickets),
         }
     }
 
