@@ -14,6 +14,7 @@ mod key_table;
 pub mod limits;
 mod on_demand;
 pub mod packets;
+mod privileges;
 pub mod problem;
 mod program;
 mod reference;
@@ -38,6 +39,7 @@ use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
 pub use on_demand::Waking;
+pub use privileges::{Account, Capability, Privileges};
 pub use problem::{ConfigError, Place, Problem};
 pub use program::Program;
 pub use reference::render as reference;
@@ -126,6 +128,8 @@ pub struct Settings {
     pub limits: ClientLimits,
     /// Who starts vassals on demand.
     pub waking: Waking,
+    /// What the process may do once it serves.
+    pub privileges: Privileges,
 }
 
 /// Digest of the signatures and the directory of the public keys.
@@ -304,6 +308,7 @@ impl Default for Settings {
             sticky_secret: None,
             limits: ClientLimits::default(),
             waking: Waking::default(),
+            privileges: Privileges::default(),
         }
     }
 }

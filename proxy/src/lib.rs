@@ -20,6 +20,7 @@ pub mod node;
 pub mod on_demand;
 pub mod policy;
 pub mod preface;
+pub mod privileges;
 #[cfg(test)]
 mod reject_table;
 pub mod relay;
@@ -79,6 +80,7 @@ pub fn run(
     front: impl Front,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
+    privileges::seal(&settings.privileges).map_err(RunError::Privileges)?;
     let (orders, inbox) = control::channel();
     control::signals::watch(orders).map_err(RunError::Start)?;
     let running = startup::start(&settings, front)?;

@@ -15,6 +15,7 @@ use std::{
 use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
+    address::ListenAddr,
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
     fairness::Fairness,
@@ -44,6 +45,7 @@ use crate::{
     introduction,
     on_demand::Wakes,
     policy::{Policies, streams::rtsp_anywhere},
+    privileges::{self, PrivilegeError},
     sources::NamedSources,
     stats::RouterState,
     tls::{
@@ -79,6 +81,9 @@ pub enum RunError {
     /// The admin socket cannot be bound.
     #[error("{0}{why}", why = admin_cause(.0))]
     Admin(#[from] AdminError),
+    /// The powers of the start cannot be given up.
+    #[error(transparent)]
+    Privileges(PrivilegeError),
     /// A worker cannot start.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -118,8 +123,6 @@ pub struct Running {
 pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError> {
     let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
-    let (log, log_writer) =
-        AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
     let certs = CertStore::empty();
     let mut loader = CertLoader::new(cert_config(settings), certs.clone())?;
     loader.load_initial()?;
@@ -136,6 +139,9 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
         CertDesk::new(certs.clone(), cert_requests),
     )?;
     let subscribe = subscriber.local_addrs();
+    give_up_powers(settings, &sockets, &subscribe, admin.as_ref())?;
+    let (log, log_writer) =
+        AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
 
     let emperor = Arc::default();
     let shared = Arc::new(Shared {
@@ -194,6 +200,28 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
     let socket_files = sockets.files;
     Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready, socket_files })
+}
+
+/// Everything that needs powers is done. Nothing serves yet.
+fn give_up_powers(
+    settings: &Settings,
+    sockets: &Sockets,
+    subscribe: &[ListenAddr],
+    admin: Option<&AdminServer>,
+) -> Result<(), RunError> {
+    let listeners = sockets.files.iter().map(SocketFile::path);
+    let others = subscribe.iter().chain(admin.map(AdminServer::local_addr));
+    let others = others.filter_map(|address| match address {
+        ListenAddr::Unix(path) => Some(path.as_path()),
+        ListenAddr::Tcp(_) => None,
+    });
+    privileges::give_up(&settings.privileges, listeners.chain(others))
+        .map_err(RunError::Privileges)?;
+    for (path, error) in privileges::unreadable(settings) {
+        let path = path.display();
+        tracing::warn!(%path, %error, "this cannot be read again, so its changes will not be seen");
+    }
+    Ok(())
 }
 
 struct Fleet<'a> {

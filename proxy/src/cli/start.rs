@@ -10,7 +10,7 @@ use router_core::address::ListenAddr;
 
 use crate::config::catalog::{OPTIONS, Opt, Shape};
 use crate::config::{self, Given, Place, Program, Settings};
-use crate::{Front, Ready, run as run_router};
+use crate::{Front, Ready, privileges, run as run_router};
 
 use super::{CliError, log};
 
@@ -28,6 +28,9 @@ pub fn run<F: Front>(
     log::start(settings.log_level);
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
+    }
+    if privileges::stays_root(&settings) {
+        tracing::warn!("this serves as root; user NAME gives root's powers up once all is bound");
     }
     let told = settings.clone();
     let front = front(&settings);

@@ -57,6 +57,9 @@ pub enum Opt {
     Admin,
     AccessLog,
     LogLevel,
+    User,
+    Group,
+    KeepCapabilities,
     Workers,
     Io,
     ConnectionsMax,
@@ -141,6 +144,8 @@ pub enum Section {
     Compression,
     /// Seeing what it does.
     Operation,
+    /// What the process may do once it serves.
+    Privileges,
     /// Bounds and resources.
     Resources,
     /// Nodes that fail, and more requests than can be served.
@@ -153,13 +158,14 @@ pub enum Section {
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
         Self::Headers,
         Self::Compression,
         Self::Operation,
+        Self::Privileges,
         Self::Resources,
         Self::Resilience,
         Self::Streams,
@@ -176,6 +182,7 @@ impl Section {
             Self::Headers => "Headers",
             Self::Compression => "Compression",
             Self::Operation => "Seeing what it does",
+            Self::Privileges => "Privileges",
             Self::Resources => "Resources",
             Self::Resilience => "When nodes fail or too much comes",
             Self::Streams => "RTSP and streams",

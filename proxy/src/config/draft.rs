@@ -116,6 +116,9 @@ impl Draft {
             Opt::EmperorSocket | Opt::WakeTotalMax => {
                 on_demand::set_router(&mut settings.waking, opt, text)?;
             }
+            Opt::User | Opt::Group | Opt::KeepCapabilities => {
+                settings.privileges.set(opt, text)?;
+            }
             Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
             Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {
                 resilience::set_router(&mut settings.limits, opt, text)?;
@@ -139,6 +142,7 @@ impl Draft {
         self.check_stream_overlap(problems);
         let subscribe = || self.settings.subscribe.iter().zip(&self.subscribe_places);
         self.settings.senders.check(&self.seen, subscribe(), problems);
+        self.settings.privileges.check(&self.seen, problems);
         let sign_check_written = self.seen.has(Opt::SignCheck);
         if sign_check_written || self.settings.allow_unsigned {
             return;

@@ -37,6 +37,7 @@ mod on_demand;
 mod on_demand_emperor;
 mod passthrough;
 mod policy;
+mod privileges;
 mod proxy_protocol;
 mod proxy_protocol_out;
 mod queue;

@@ -7,6 +7,7 @@ mod compression;
 mod headers;
 mod on_demand;
 mod packets;
+mod privileges;
 mod relays;
 mod resilience;
 mod senders;
@@ -28,6 +29,7 @@ const PARTS: &[&[OptFacts]] = &[
     senders::SENDERS,
     on_demand::ON_DEMAND,
     streams::STREAMS,
+    privileges::PRIVILEGES,
     timeouts::TIMEOUTS,
 ];
 
