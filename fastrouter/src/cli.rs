@@ -58,7 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliError> {
     let matches = command().try_get_matches_from(args)?;
     match matches.subcommand() {
-        Some(("run", flags)) => shared::run(Program::Fastrouter, flags, PacketFront::new),
+        Some(("run", flags)) => shared::run(Program::Fastrouter, flags, PacketFront),
         Some(("check", flags)) => shared::check(Program::Fastrouter, flags),
         _ => shared::version(Program::Fastrouter),
     }

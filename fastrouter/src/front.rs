@@ -1,14 +1,15 @@
 //! What serves the connections of web servers on each worker.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use proxy::{
     Front,
-    config::{
-        Settings,
-        packets::{FallbackOn, OnFailure, Packets},
-    },
-    context::{ConnFacts, Context, Role},
+    config::packets::{FallbackOn, OnFailure},
+    context::{ConnFacts, Current, Renewal, Role, Shared},
     serve,
     sources::NamedSources,
 };
@@ -25,30 +26,20 @@ use crate::{
     spare::{NamedSockets, fallbacks},
 };
 
-/// Serves uwsgi packets by these settings.
-#[derive(Clone, Debug)]
-pub struct PacketFront {
-    packets: Arc<Packets>,
-}
-
-impl PacketFront {
-    /// As configured.
-    #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        Self { packets: Arc::new(settings.packets.clone()) }
-    }
-}
+/// Serves uwsgi packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PacketFront;
 
 impl Front for PacketFront {
     type Service = PacketService;
 
-    fn service(&self, ctx: Context) -> PacketService {
-        let rules = WorkerRules::new(&self.packets, &ctx);
-        PacketService { ctx: Rc::new(ctx), rules: Rc::new(rules), swept_ms: Cell::new(0) }
+    fn service(&self, current: Current) -> PacketService {
+        let rules = Rc::new(WorkerRules::new(&current.context().shared));
+        PacketService { current, rules: rules.into(), swept_ms: Cell::new(0) }
     }
 }
 
-/// The rules of one worker.
+/// The rules of one worker in one generation.
 pub struct WorkerRules {
     /// Who may connect.
     pub peers: NamedSources,
@@ -67,7 +58,8 @@ pub struct WorkerRules {
 }
 
 impl WorkerRules {
-    fn new(packets: &Packets, ctx: &Context) -> Self {
+    fn new(shared: &Shared) -> Self {
+        let packets = &shared.packets;
         let dir = packets.post_buffering_dir.clone().unwrap_or_else(std::env::temp_dir);
         let hold = packets.post_buffering.map(|memory_max| HoldRules { memory_max, dir });
         Self {
@@ -76,7 +68,7 @@ impl WorkerRules {
             fallback: fallbacks(packets),
             fallback_on: packets.fallback_on,
             hold,
-            bounds_bodies: ctx.shared.policies.iter().any(|rules| rules.body_bytes_max.is_some()),
+            bounds_bodies: shared.policies.iter().any(|rules| rules.body_bytes_max.is_some()),
             on_failure: packets.on_failure,
         }
     }
@@ -84,8 +76,8 @@ impl WorkerRules {
 
 /// The router on one worker.
 pub struct PacketService {
-    ctx: Rc<Context>,
-    rules: Rc<WorkerRules>,
+    current: Current,
+    rules: RefCell<Rc<WorkerRules>>,
     swept_ms: Cell<u64>,
 }
 
@@ -93,14 +85,18 @@ impl Service for PacketService {
     type Role = Role;
 
     async fn serve(self: Rc<Self>, accepted: Accepted, role: Role, _admitted: Admitted) {
-        if !self.rules.peers.contains(accepted.peer) {
-            return self.ctx.shard.count(Counter::PacketPeer);
+        let (ctx, rules) = (self.current.context(), self.rules.borrow().clone());
+        if !rules.peers.contains(accepted.peer) {
+            return ctx.shard.count(Counter::PacketPeer);
         }
         let conn = ConnFacts::new(accepted.peer, role);
-        session::serve(self.ctx.clone(), self.rules.clone(), accepted, conn).await;
+        session::serve(ctx, rules, accepted, conn).await;
     }
 
     fn tick(&self, now_ms: u64) {
-        serve::tick(&self.ctx, &self.swept_ms, now_ms);
+        if serve::tick(&self.current, &self.swept_ms, now_ms) == Renewal::Renewed {
+            let rules = WorkerRules::new(&self.current.context().shared);
+            self.rules.replace(Rc::new(rules));
+        }
     }
 }

@@ -41,7 +41,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliError> {
     let matches = arguments::command().try_get_matches_from(args)?;
     match matches.subcommand() {
-        Some(("run", flags)) => start::run(Program::Suzerain, flags, |_| HttpFront),
+        Some(("run", flags)) => start::run(Program::Suzerain, flags, HttpFront),
         Some(("demo", flags)) => {
             log::start(log::from_environment().unwrap_or(LevelFilter::WARN));
             crate::demo::run(&DemoArgs::from_arg_matches(flags)?)?;

@@ -1,118 +1,22 @@
 //! What a worker needs to serve a request, and what a client connection is known by.
 
+mod generation;
+mod shared;
+
 use std::{
-    cell::{Cell, RefCell},
     net::{IpAddr, SocketAddr},
     ops::Range,
-    rc::Rc,
-    sync::Arc,
 };
 
-use route_table::{Dotsplit, RouteKey, TableReader};
-use router_core::{
-    access_log::LogSink,
-    clients::{ClientConnections, ClientRates, ClientSlot},
-    fairness::Fairness,
-    heads::Heads,
-    metrics::Shard,
-    upstream::{pool::Pool, queue::Queues},
-};
-use rustls::ServerConfig;
+use router_core::clients::ClientSlot;
 
 use crate::{
-    config::{Http2, Timeouts},
-    http::sticky::{StickySecret, Tokens},
-    http::{request_id::RequestIds, rtsp::pairs::Pairs},
-    http2::node::Links,
     introduction::Introduction,
-    on_demand::{Wakes, emperor::Emperor},
-    policy::{Policies, streams::Switch},
-    sources::NamedSources,
-    tls::{
-        cert_store::{CertId, CertStore},
-        client_cert::{ClientCert, PemExport},
-    },
+    tls::{cert_store::CertId, client_cert::ClientCert},
 };
 
-/// Facts shared by all workers, fixed at start.
-pub struct Shared {
-    /// Deadlines of connections, where no key is known; an exchange has those of its policy.
-    pub timeouts: Timeouts,
-    /// The rules of every key.
-    pub policies: Policies,
-    /// Where HTTP/2 is spoken to clients.
-    pub http2: Http2,
-    /// Who must begin a connection with a PROXY preface.
-    pub named: NamedSources,
-    /// Who is believed, and what requests are called.
-    pub headers: HeaderRules,
-    /// Whether parent-domain keys are looked up.
-    pub dotsplit: Dotsplit,
-    /// Key that serves hosts without one.
-    pub fallback_key: Option<RouteKey>,
-    /// Keys of the listeners of raw TCP, by number.
-    pub tcp_keys: Box<[RouteKey]>,
-    /// What makes sticky cookies, if any policy has them.
-    pub sticky: Option<StickySecret>,
-    /// What each client asked lately, if any policy bounds that.
-    pub client_rates: Option<ClientRates>,
-    /// The connections of each client, if they are bounded.
-    pub client_connections: Option<Arc<ClientConnections>>,
-    /// Whether connections to any node begin with a PROXY preface.
-    pub introduces: Switch,
-    /// Whether RTSP is spoken for any key.
-    pub rtsp: Switch,
-    /// RTSP sessions tunnelled in HTTP.
-    pub rtsp_pairs: Arc<Pairs>,
-    /// The machine's name: SERVER_NAME of the uwsgi vars, and the key of a request that names no host.
-    pub hostname: String,
-    /// TLS of the https listeners.
-    pub tls: Arc<ServerConfig>,
-    /// The certificates behind it.
-    pub certs: CertStore,
-    /// Whether uwsgi nodes get client certificates as PEM too.
-    pub pem_export: PemExport,
-    /// Who starts vassals that sleep, if anybody does.
-    pub emperor: Option<Emperor>,
-}
-
-/// What holds for the fields of all requests, whatever their key.
-pub struct HeaderRules {
-    /// Proxies that may tell of clients.
-    pub trusted: NamedSources,
-    /// Our name in `Via`; empty: we do not show.
-    pub via: String,
-    /// Whether requests are named.
-    pub request_ids: RequestIds,
-}
-
-/// One worker's state. Nothing in it is shared with another worker but the table.
-pub struct Context {
-    /// Facts of the process.
-    pub shared: Arc<Shared>,
-    /// This worker's view of the route table.
-    pub table: RefCell<TableReader>,
-    /// Idle upstream connections.
-    pub pool: RefCell<Pool>,
-    /// Requests that wait for a node with room.
-    pub queues: Rc<Queues>,
-    /// Requests that wait for a vassal to start.
-    pub wakes: Wakes,
-    /// Values of sticky cookies.
-    pub tokens: Tokens,
-    /// Heads that are not complete.
-    pub heads: Rc<Heads>,
-    /// The exchanges of this worker by key.
-    pub fairness: Rc<Fairness>,
-    /// Connections to nodes that speak HTTP/2.
-    pub links: Links,
-    /// Counters.
-    pub shard: Arc<Shard>,
-    /// Access log.
-    pub log: LogSink,
-    /// Bytes of request bodies held in memory now.
-    pub held_bytes: Cell<usize>,
-}
+pub use generation::{Context, Current, Generations, Renewal, WorkerState};
+pub use shared::{HeaderRules, Shared, WorkerBounds};
 
 /// How the client reached us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@
 use router_core::worker::Service;
 
 use crate::{
-    context::{Context, Role},
+    context::{Current, Role},
     serve::HttpService,
 };
 
@@ -16,7 +16,7 @@ pub trait Front: Clone + Send + 'static {
     type Service: Service<Role = Role>;
 
     /// The service of one worker; called on its thread.
-    fn service(&self, ctx: Context) -> Self::Service;
+    fn service(&self, current: Current) -> Self::Service;
 }
 
 /// HTTP, TLS and what lives next to it.
@@ -26,7 +26,7 @@ pub struct HttpFront;
 impl Front for HttpFront {
     type Service = HttpService;
 
-    fn service(&self, ctx: Context) -> HttpService {
-        HttpService::new(ctx)
+    fn service(&self, current: Current) -> HttpService {
+        HttpService::new(current)
     }
 }

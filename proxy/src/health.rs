@@ -28,7 +28,7 @@ use tracing::info;
 use uwsgi_wire::{EncodeError, PacketWriter};
 
 use crate::{
-    context::Shared,
+    context::{Generations, Shared},
     introduction,
     policy::health::{HealthCheck, Probe},
 };
@@ -45,18 +45,18 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// # Errors
 /// The thread cannot be made.
 pub fn start(
-    shared: &Arc<Shared>,
+    generations: &Arc<Generations>,
     table: &TableHandle,
     driver: Driver,
     drain: &Arc<Drain>,
 ) -> io::Result<()> {
-    if shared.policies.iter().all(|policy| policy.resilience.health.probe.is_none()) {
+    if generations.newest().policies.iter().all(|policy| policy.resilience.health.probe.is_none()) {
         return Ok(());
     }
-    let (shared, table, drain) = (shared.clone(), table.clone(), drain.clone());
+    let (generations, table, drain) = (generations.clone(), table.clone(), drain.clone());
     std::thread::Builder::new().name("health".to_owned()).spawn(move || {
         // A runtime that ran at start runs here too; without one nodes stay as they are.
-        let _ = runtime::run(driver, watch(shared, table, drain));
+        let _ = runtime::run(driver, watch(generations, table, drain));
     })?;
     Ok(())
 }
@@ -68,7 +68,7 @@ struct Agenda {
     asked: HashSet<NodeId>,
 }
 
-async fn watch(shared: Arc<Shared>, table: TableHandle, drain: Arc<Drain>) {
+async fn watch(generations: Arc<Generations>, table: TableHandle, drain: Arc<Drain>) {
     let agenda = Rc::new(RefCell::new(Agenda::default()));
     let mut scanned_ms = 0;
     while drain.phase() == DrainPhase::Serving {
@@ -77,7 +77,7 @@ async fn watch(shared: Arc<Shared>, table: TableHandle, drain: Arc<Drain>) {
         let now_ms = deadline::now_ms();
         if now_ms - scanned_ms >= SCAN_MS {
             scanned_ms = now_ms;
-            scan(&shared, &table, &agenda, now_ms);
+            scan(&generations.newest(), &table, &agenda, now_ms);
         }
     }
 }

@@ -109,17 +109,22 @@ impl NotAwake {
 pub struct Wakes {
     queues: Rc<Queues>,
     waiting: Cell<usize>,
-    waiting_max: usize,
+    waiting_max: Cell<usize>,
 }
 
 impl Wakes {
     /// At most `waiting_max` wait at once.
     pub fn new(waiting_max: usize) -> Self {
-        Self { queues: Rc::default(), waiting: Cell::new(0), waiting_max }
+        Self { queues: Rc::default(), waiting: Cell::new(0), waiting_max: Cell::new(waiting_max) }
+    }
+
+    /// Changes how many may wait; those that do go on waiting.
+    pub fn resize(&self, waiting_max: usize) {
+        self.waiting_max.set(waiting_max);
     }
 
     fn join(&self, route: &Route, rules: &OnDemand) -> Result<Waiting<'_>, NotAwake> {
-        if self.waiting.get() >= self.waiting_max {
+        if self.waiting.get() >= self.waiting_max.get() {
             return Err(NotAwake::RouterFull);
         }
         let place = self.queues.join(route.key(), route.load(), rules.waiting_max);

@@ -1,6 +1,6 @@
 //! What holds for the requests of one key: its deadlines, bounds and rules.
 //!
-//! Fixed at start. The options outside of `[key."NAME"]` tables make the policy of every key that has
+//! Fixed until a reload makes new ones. The options outside of `[key."NAME"]` tables make the policy of every key that has
 //! no table; a table changes some of it for one key. A part of the router whose rules differ by key
 //! keeps them in a struct of its own, in a file below here, and adds one field to [`Policy`]; its
 //! options are declared in the catalogue with `Scope::Key` and set in `config::key_table`.
@@ -12,7 +12,10 @@ pub mod on_demand;
 pub mod resilience;
 pub mod streams;
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use route_table::RouteKey;
 
@@ -43,19 +46,13 @@ pub struct Policy {
     pub on_demand: OnDemand,
 }
 
-/// Names a policy for as long as the router runs; a plain number, so that a plan can carry it.
+/// Names a policy within one generation; a plain number, so that a plan can carry it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PolicyId(u32);
 
 impl PolicyId {
     /// The policy of keys without a table, and of requests whose key is not known yet.
     pub const DEFAULT: Self = Self(0);
-
-    /// The number itself, for what counts by policy.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0
-    }
 }
 
 /// The policies of all keys.
@@ -63,6 +60,8 @@ impl PolicyId {
 pub struct Policies {
     /// Never empty; the first is for every key that is not in `by_key`.
     all: Box<[Policy]>,
+    /// Whose each of `all` is but the first.
+    keys: Box<[RouteKey]>,
     by_key: HashMap<RouteKey, PolicyId>,
 }
 
@@ -74,6 +73,7 @@ impl Policies {
         let ids = (1..).map(PolicyId);
         Self {
             all: std::iter::once(default).chain(own).collect(),
+            keys: keys.iter().map(|(key, _)| key.clone()).collect(),
             by_key: keys.iter().map(|(key, _)| key.clone()).zip(ids).collect(),
         }
     }
@@ -92,6 +92,26 @@ impl Policies {
     pub fn get(&self, id: PolicyId) -> &Policy {
         // Numbers are only made by `new`, one per policy.
         self.all.get(id.0 as usize).unwrap_or(&self.all[0])
+    }
+
+    /// The policy in `self` of the key whose policy is `id` in `older`.
+    #[must_use]
+    pub fn successor(&self, older: &Self, id: PolicyId) -> PolicyId {
+        older.key_of(id).map_or(PolicyId::DEFAULT, |key| self.id_of(key))
+    }
+
+    /// Names the policy for what counts by policy. Unlike its number this outlives a reload.
+    #[must_use]
+    pub fn scope_of(&self, id: PolicyId) -> u64 {
+        self.key_of(id).map_or(0, |key| {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            hasher.finish()
+        })
+    }
+
+    fn key_of(&self, id: PolicyId) -> Option<&RouteKey> {
+        self.keys.get(id.0.checked_sub(1)? as usize)
     }
 
     /// Every policy, the default one first.
@@ -128,6 +148,19 @@ mod tests {
             assert_eq!(policies.of(&key(name)).body_bytes_max, Some(bytes), "{name}");
         }
         assert_eq!(policies.get(PolicyId::DEFAULT), &bounded(9));
+    }
+
+    #[test]
+    fn numbers_change_with_the_tables_and_keys_keep_their_scope() {
+        let [a, b] = [key("a.example"), key("b.example")];
+        let older = Policies::new(bounded(9), &[(a.clone(), bounded(1)), (b.clone(), bounded(2))]);
+        let newer = Policies::new(bounded(9), &[(b.clone(), bounded(3))]);
+        let (of_a, of_b) = (older.id_of(&a), older.id_of(&b));
+        assert_eq!(newer.successor(&older, of_a), PolicyId::DEFAULT);
+        assert_eq!(newer.get(newer.successor(&older, of_b)), &bounded(3));
+        assert_eq!(newer.successor(&older, PolicyId::DEFAULT), PolicyId::DEFAULT);
+        assert_eq!(newer.scope_of(newer.id_of(&b)), older.scope_of(of_b));
+        assert_ne!(older.scope_of(of_a), older.scope_of(of_b));
     }
 
     #[test]

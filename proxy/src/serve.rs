@@ -12,7 +12,7 @@ use router_core::{
 };
 
 use crate::{
-    context::{Context, Role},
+    context::{Current, Renewal, Role},
     preface::Received,
 };
 use opening::{Served, begin, receive_preface};
@@ -22,14 +22,14 @@ const SWEEP_MS: u64 = 1_000;
 
 /// The HTTP router on one worker.
 pub struct HttpService {
-    ctx: Rc<Context>,
+    current: Current,
     swept_ms: Cell<u64>,
 }
 
 impl HttpService {
-    /// Serves with `ctx`.
-    pub fn new(ctx: Context) -> Self {
-        Self { ctx: Rc::new(ctx), swept_ms: Cell::new(0) }
+    /// Serves with the newest generation there is.
+    pub fn new(current: Current) -> Self {
+        Self { current, swept_ms: Cell::new(0) }
     }
 }
 
@@ -43,26 +43,29 @@ impl Service for HttpService {
         admitted: Admitted,
     ) -> impl Future<Output = ()> + 'static {
         // Begun before there is a task, so that the task holds no more than what is left to do.
-        let served = if self.ctx.shared.named.contains(accepted.peer) {
-            Served::Later(Box::pin(receive_preface(self.ctx.clone(), accepted, role)))
+        let ctx = self.current.context();
+        let served = if ctx.shared.named.contains(accepted.peer) {
+            Served::Later(Box::pin(receive_preface(ctx, accepted, role)))
         } else {
-            begin(&self.ctx, accepted, Received { ends: None, rest: Vec::new() }, role)
+            begin(&ctx, accepted, Received { ends: None, rest: Vec::new() }, role)
         };
         served.to_its_end(admitted)
     }
 
     fn tick(&self, now_ms: u64) {
-        tick(&self.ctx, &self.swept_ms, now_ms);
+        tick(&self.current, &self.swept_ms, now_ms);
     }
 }
 
-/// What a worker does now and then, whatever it serves.
-pub fn tick(ctx: &Context, swept_ms: &Cell<u64>, now_ms: u64) {
+/// What a worker does now and then, whatever it serves. Says whether it found a new generation.
+pub fn tick(current: &Current, swept_ms: &Cell<u64>, now_ms: u64) -> Renewal {
+    let renewal = current.renew();
+    let ctx = current.context();
     // Publishes are seen here also by a worker without requests, so it pins no old table.
     ctx.table.borrow_mut().load();
     ctx.log.flush();
     if now_ms - swept_ms.get() < SWEEP_MS {
-        return;
+        return renewal;
     }
     swept_ms.set(now_ms);
     ctx.shard.set(WorkerCell::CpuMicros, thread_cpu_us());
@@ -73,6 +76,7 @@ pub fn tick(ctx: &Context, swept_ms: &Cell<u64>, now_ms: u64) {
     ctx.shard.add(Counter::UpstreamPoolEvictions, evicted);
     ctx.shard.set(WorkerCell::UpstreamIdle, pool.len() as u64);
     ctx.links.sweep();
+    renewal
 }
 
 /// CPU time this thread has used.

@@ -1,13 +1,12 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
+mod generation;
 mod limiting;
-mod on_demand;
 mod sockets;
 mod static_nodes;
 
 use std::{
     collections::HashSet,
-    rc::Rc,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -18,8 +17,6 @@ use router_core::{
     address::ListenAddr,
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
-    fairness::Fairness,
-    heads::Heads,
     listener::ListenError,
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
@@ -27,33 +24,26 @@ use router_core::{
     subscriber::{
         Subscriber, SubscriberConfig, SubscriberError, SubscriberHandle, SubscriptionCounters,
     },
-    upstream::pool::Pool,
     worker::{self, WorkerError, WorkerPlan},
 };
-use rustls::ServerConfig;
 use subscribe::{RegistryConfig, UpstreamPolicy};
 
+use generation::{Lasting, hostname};
 use sockets::Sockets;
 
 use crate::{
     Ready,
-    config::{Http2, Settings, Via},
-    context::{Context, HeaderRules, Relay, Scheme, Shared},
+    config::Settings,
+    context::{Current, Generations, Relay, Scheme, WorkerState},
     front::Front,
-    http::{rejects, request_id::RequestId},
-    http2::node::Links,
-    introduction,
-    on_demand::Wakes,
-    policy::{Policies, streams::rtsp_anywhere},
+    http::rejects,
+    policy::streams::Switch,
     privileges::{self, PrivilegeError},
-    sources::NamedSources,
     stats::RouterState,
     tls::{
-        accept::ALPN_HTTP2,
         cert_desk::CertDesk,
         cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
-        tickets::TicketScope,
     },
 };
 
@@ -144,27 +134,9 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
         AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
 
     let emperor = Arc::default();
-    let shared = Arc::new(Shared {
-        timeouts: settings.policy.timeouts,
-        policies: Policies::new(settings.policy.clone(), &settings.keys),
-        sticky: limiting::sticky(settings),
-        client_rates: limiting::client_rates(settings),
-        client_connections: limiting::client_connections(settings),
-        named: NamedSources::new(&settings.proxy_protocol),
-        headers: header_rules(settings),
-        dotsplit: settings.dotsplit,
-        fallback_key: settings.fallback_key.clone(),
-        introduces: introduction::wanted_anywhere(settings),
-        tcp_keys: settings.tcp.iter().map(|raw| raw.key.clone()).collect(),
-        rtsp: rtsp_anywhere(settings),
-        rtsp_pairs: Arc::default(),
-        hostname: hostname(),
-        http2: settings.http2,
-        tls: tls_config(&certs, settings.http2)?,
-        certs: certs.clone(),
-        pem_export: settings.pem_export,
-        emperor: on_demand::emperor(settings, &table, &emperor).map_err(RunError::Start)?,
-    });
+    let lasting =
+        Lasting::new(settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
+    let generations = Arc::new(Generations::new(Arc::new(lasting.generation(0, settings)?)));
     let drain = Arc::new(Drain::default());
     let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;
     let subscriber = Arc::new(subscriber.spawn()?);
@@ -178,7 +150,8 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
         admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
         driver,
     };
-    let fleet = Fleet { settings, driver, shared, table: &table, metrics: &metrics, log: &log };
+    let fleet =
+        Fleet { settings, driver, generations, table: &table, metrics: &metrics, log: &log };
     let workers = fleet.start(&mut sockets, &drain, &front)?;
     let state = RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
@@ -191,7 +164,7 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
         table,
         metrics,
         subscriptions: counters,
-        on_demand: on_demand::switch(settings),
+        on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
         emperor,
         certs,
         log,
@@ -227,7 +200,7 @@ fn give_up_powers(
 struct Fleet<'a> {
     settings: &'a Settings,
     driver: Driver,
-    shared: Arc<Shared>,
+    generations: Arc<Generations>,
     table: &'a TableHandle,
     metrics: &'a Arc<Metrics>,
     log: &'a AccessLog,
@@ -240,7 +213,7 @@ impl Fleet<'_> {
         drain: &Arc<Drain>,
         front: &impl Front,
     ) -> Result<Vec<JoinHandle<()>>, WorkerError> {
-        crate::health::start(&self.shared, self.table, self.driver, drain)
+        crate::health::start(&self.generations, self.table, self.driver, drain)
             .map_err(WorkerError::Thread)?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let mut workers = Vec::with_capacity(self.settings.workers);
@@ -257,52 +230,17 @@ impl Fleet<'_> {
                 shard: shard.clone(),
                 drain: drain.clone(),
             };
-            let heads_max = limiting::worker_heads_max(self.settings);
-            let exchanges_max = limiting::worker_exchanges_max(self.settings);
-            let wakes_max = on_demand::worker_wakes_max(self.settings);
-            let (shared, table, log) = (self.shared.clone(), self.table.clone(), self.log.clone());
+            let (table, log) = (self.table.clone(), self.log.clone());
+            let generations = self.generations.clone();
             let front = front.clone();
             workers.push(worker::start(plan, move || {
-                let heads = Rc::new(Heads::new(heads_max));
-                let fairness = Rc::new(Fairness::new(exchanges_max));
-                front.service(Context {
-                    shared,
-                    table: table.reader().into(),
-                    pool: Pool::default().into(),
-                    queues: Default::default(),
-                    wakes: Wakes::new(wakes_max),
-                    heads,
-                    tokens: Default::default(),
-                    fairness,
-                    links: Links::default(),
-                    log: log.sink(shard.clone()),
-                    shard,
-                    held_bytes: 0.into(),
-                })
+                let state = WorkerState::new(table.reader(), log.sink(shard.clone()), shard);
+                front.service(Current::new(generations, state))
             })?);
         }
         Ok(workers)
     }
 }
-
-fn header_rules(settings: &Settings) -> HeaderRules {
-    HeaderRules {
-        trusted: NamedSources::new(&settings.trusted_proxy),
-        via: match &settings.via {
-            Via::PerProcess => {
-                let hex = RequestId::random().map(RequestId::hex).unwrap_or_default();
-                let digits = hex.iter().take(VIA_DIGITS).map(|digit| char::from(*digit));
-                format!("suzerain-{}", digits.collect::<String>())
-            }
-            Via::Named(name) => name.clone(),
-            Via::Off => String::new(),
-        },
-        request_ids: settings.request_ids,
-    }
-}
-
-/// Digits that tell the processes of many machines apart.
-const VIA_DIGITS: usize = 12;
 
 fn bind_admin(settings: &Settings) -> Result<Option<AdminServer>, AdminError> {
     let Some(listen) = settings.admin.clone() else { return Ok(None) };
@@ -352,27 +290,4 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
 fn raw_keys(settings: &Settings) -> HashSet<RouteKey> {
     let own = settings.tcp.iter().filter(|raw| raw.names_itself);
     own.map(|raw| raw.key.clone()).collect()
-}
-
-/// TLS 1.2 and 1.3 with tickets that every worker can open.
-fn tls_config(certs: &CertStore, http2: Http2) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(certs.clone()));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    if http2 != Http2::Off {
-        config.alpn_protocols.insert(0, ALPN_HTTP2.to_vec());
-    }
-    config.ticketer = certs.tickets().ticketer(TicketScope::OPEN);
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    Ok(Arc::new(config))
-}
-
-fn hostname() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

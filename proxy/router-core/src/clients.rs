@@ -80,7 +80,7 @@ impl ClientRates {
     /// [`TooEarly`]: the client had its share for now.
     pub fn arrive(
         &self,
-        scope: u32,
+        scope: u64,
         client: ClientId,
         rate: Rate,
         now_us: u64,
@@ -117,7 +117,6 @@ impl Group {
 #[derive(Debug)]
 pub struct ClientConnections {
     rows: [Box<[AtomicU32]>; 2],
-    most: u32,
     seed: RandomState,
 }
 
@@ -128,21 +127,22 @@ pub struct ClientSlot {
     cells: [u16; 2],
 }
 
-impl ClientConnections {
-    /// Counts that allow each client `most` connections.
-    pub fn new(most: u32) -> Self {
+impl Default for ClientConnections {
+    fn default() -> Self {
         let row = || (0..CELLS).map(|_| AtomicU32::new(0)).collect();
-        Self { rows: [row(), row()], most, seed: RandomState::new() }
+        Self { rows: [row(), row()], seed: RandomState::new() }
     }
+}
 
-    /// Counts one more connection of a client, unless it has all it may have.
-    pub fn enter(self: &Arc<Self>, client: ClientId) -> Option<ClientSlot> {
+impl ClientConnections {
+    /// Counts one more connection of a client, unless it has the `most` it may have.
+    pub fn enter(self: &Arc<Self>, client: ClientId, most: u32) -> Option<ClientSlot> {
         let hash = self.seed.hash_one(client);
         // Sixteen bits each: a row has that many cells.
         let cells = [hash as u16, (hash >> 32) as u16];
         let before = self.counts(cells).map(|count| count.fetch_add(1, Relaxed)).min();
         let slot = ClientSlot { all: self.clone(), cells };
-        (before.unwrap_or(0) < self.most).then_some(slot)
+        (before.unwrap_or(0) < most).then_some(slot)
     }
 
     fn counts(&self, cells: [u16; 2]) -> impl Iterator<Item = &AtomicU32> {
@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn connections_are_counted_per_client_and_counted_out() {
-        let all = Arc::new(ClientConnections::new(2));
+        let all = Arc::new(ClientConnections::default());
         let one = client("192.0.2.1");
-        let held = (all.enter(one), all.enter(one));
+        let held = (all.enter(one, 2), all.enter(one, 2));
         assert!(held.0.is_some() && held.1.is_some());
-        assert!(all.enter(one).is_none() && all.enter(one).is_none());
-        assert!(all.enter(client("192.0.2.2")).is_some());
+        assert!(all.enter(one, 2).is_none() && all.enter(one, 2).is_none());
+        assert!(all.enter(client("192.0.2.2"), 2).is_some());
         drop(held.0);
-        assert!(all.enter(one).is_some());
-        assert!(all.enter(one).is_some(), "what was refused is not counted");
+        assert!(all.enter(one, 2).is_some());
+        assert!(all.enter(one, 2).is_some(), "what was refused is not counted");
     }
 }

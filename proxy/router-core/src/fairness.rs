@@ -22,7 +22,7 @@ const LEFT_FREE: u32 = 8;
 
 /// The exchanges of one worker by key.
 pub struct Fairness {
-    most: u32,
+    most: Cell<u32>,
     total: Cell<u32>,
     rows: [Box<[Cell<u32>]>; 2],
     seed: RandomState,
@@ -38,7 +38,17 @@ impl Fairness {
     /// A worker with `most` places.
     pub fn new(most: u32) -> Self {
         let row = || vec![Cell::new(0); CELLS].into_boxed_slice();
-        Self { most, total: Cell::new(0), rows: [row(), row()], seed: RandomState::new() }
+        Self {
+            most: Cell::new(most),
+            total: Cell::new(0),
+            rows: [row(), row()],
+            seed: RandomState::new(),
+        }
+    }
+
+    /// Changes the number of places; who holds one keeps it.
+    pub fn resize(&self, most: u32) {
+        self.most.set(most);
     }
 
     /// Counts one more exchange of `key`, unless it holds its share already.
@@ -48,8 +58,8 @@ impl Fairness {
         let cells = [(hash % CELLS as u64) as u16, ((hash >> 32) % CELLS as u64) as u16];
         let held = self.counts(cells).map(Cell::get).min().unwrap_or(0);
         let total = self.total.get();
-        let free = self.most.saturating_sub(total);
-        let is_alone = held == total && free > self.most / LEFT_FREE;
+        let free = self.most.get().saturating_sub(total);
+        let is_alone = held == total && free > self.most.get() / LEFT_FREE;
         if free == 0 || (held >= free && !is_alone) {
             return None;
         }

@@ -22,7 +22,7 @@ pub const HEADS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The unfinished heads of one worker, oldest first.
 #[derive(Default)]
 pub struct Heads {
-    most: usize,
+    most: Cell<usize>,
     next: Cell<u64>,
     bytes: Cell<usize>,
     waiting: RefCell<BTreeMap<u64, Unfinished>>,
@@ -42,7 +42,12 @@ pub struct HeadSlot {
 impl Heads {
     /// Room for `most`.
     pub fn new(most: usize) -> Self {
-        Self { most, ..Self::default() }
+        Self { most: Cell::new(most), ..Self::default() }
+    }
+
+    /// Changes how many there is room for; those too many are ended when the next begins.
+    pub fn resize(&self, most: usize) {
+        self.most.set(most);
     }
 
     /// A head begins, or is awaited on a new connection.
@@ -66,7 +71,7 @@ impl Heads {
 
     fn evict(&self, shard: &Shard) {
         let mut waiting = self.waiting.borrow_mut();
-        while waiting.len() > self.most || self.bytes.get() > HEADS_BYTES_MAX {
+        while waiting.len() > self.most.get() || self.bytes.get() > HEADS_BYTES_MAX {
             let Some((_, oldest)) = waiting.pop_first() else { return };
             self.bytes.set(self.bytes.get() - oldest.bytes);
             oldest.watch.arm(Half::Read, Duration::ZERO);

@@ -18,11 +18,7 @@ use super::{CliError, log};
 ///
 /// # Errors
 /// [`CliError`] if the settings are wrong or it cannot start.
-pub fn run<F: Front>(
-    program: Program,
-    flags: &ArgMatches,
-    front: impl FnOnce(&Settings) -> F,
-) -> Result<ExitCode, CliError> {
+pub fn run(program: Program, flags: &ArgMatches, front: impl Front) -> Result<ExitCode, CliError> {
     let file = flags.get_one::<PathBuf>("config");
     let settings = config::load(program, file.map(PathBuf::as_path), given(program, flags))?;
     log::start(settings.log_level);
@@ -33,7 +29,6 @@ pub fn run<F: Front>(
         tracing::warn!("this serves as root; user NAME gives root's powers up once all is bound");
     }
     let told = settings.clone();
-    let front = front(&settings);
     run_router(settings, front, |ready| {
         let _ = std::io::stderr().write_all(greeting(&told, ready).as_bytes());
     })?;

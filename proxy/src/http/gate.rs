@@ -72,10 +72,12 @@ pub fn pass(
         (rules.client_rate, client, &ctx.shared.client_rates)
     {
         let now_us = deadline::process_us();
-        rates.arrive(id.number(), ClientId::of(ip), rate, now_us).map_err(|early| {
-            ctx.shard.count(Counter::ShedClientRate);
-            Shed::too_early(early.wait_us, "this client sends too many requests")
-        })?;
+        rates.arrive(ctx.shared.policies.scope_of(id), ClientId::of(ip), rate, now_us).map_err(
+            |early| {
+                ctx.shard.count(Counter::ShedClientRate);
+                Shed::too_early(early.wait_us, "this client sends too many requests")
+            },
+        )?;
     }
     if let Some(rate) = rules.rate {
         route.load().arrive(rate, deadline::process_us()).map_err(|early| {

@@ -240,6 +240,11 @@ impl Session {
         if bytes.is_empty() {
             return None;
         }
+        if let Some(newer) = self.ctx.newer() {
+            let policies = &newer.shared.policies;
+            self.policy = policies.successor(&self.ctx.shared.policies, self.policy);
+            self.ctx = newer;
+        }
         let known = match *scanned {
             0 => None,
             upto => Some(head_end(bytes, upto)),

@@ -55,7 +55,8 @@ pub async fn serve(
 ) {
     ctx.shard.count(Counter::Http2Connections);
     let timeouts = ctx.shared.timeouts;
-    let shared = Rc::new(Connection { ctx, conn, guard: Rc::new(Guard::new()) });
+    let shard = ctx.shard.clone();
+    let shared = Rc::new(Connection { current: ctx.into(), conn, guard: Rc::new(Guard::new()) });
     let flow = Flow::new();
     let pipe = Pipe::new();
     reader.watch().arm(Half::Read, timeouts.head);
@@ -66,7 +67,7 @@ pub async fn serve(
     }
     let watch = reader.watch_handle();
     let mut codec = Codec::new(&pipe);
-    let (guard, shard) = (shared.guard.clone(), shared.ctx.shard.clone());
+    let guard = shared.guard.clone();
     let mut inwards = pin!(wheels::receive(&mut reader, &pipe, |bytes| {
         match guard.note_received(bytes) {
             Ok(()) => Inspection::Passed,
@@ -93,7 +94,7 @@ pub async fn serve(
             if let Some(flood) = flow.flood.take()
                 && codec.abort(Reason::ENHANCE_YOUR_CALM)
             {
-                shared.ctx.shard.count(guard::counter(flood));
+                shared.context().shard.count(guard::counter(flood));
             }
             if deadline::is_draining() && codec.drain() && flow.open.get() == 0 {
                 // Ends by itself when the client has seen it; this is for one that does not answer.
@@ -220,7 +221,7 @@ impl Codec {
         while let CodecState::Open(codec) = &mut self.state {
             match codec.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    shared.ctx.shard.count(Counter::Http2Streams);
+                    shared.context().shard.count(Counter::Http2Streams);
                     let open = Open::begin(&flow.open, cx);
                     let shared = shared.clone();
                     spawn(async move {
@@ -240,7 +241,7 @@ impl Codec {
         if error.is_library() && error.is_go_away() {
             let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
             let counter = if calm { Counter::Http2FloodCodec } else { Counter::Http2Malformed };
-            shared.ctx.shard.count(counter);
+            shared.context().shard.count(counter);
         }
         self.end();
     }

@@ -5,6 +5,7 @@
 //! client gives up ends at once, and the node's connection with it.
 
 use std::{
+    cell::RefCell,
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
@@ -48,12 +49,23 @@ use crate::{
 
 /// What the streams of one connection share.
 pub struct Connection {
-    /// The worker's state.
-    pub ctx: Rc<Context>,
+    /// What its streams are served with.
+    pub current: RefCell<Rc<Context>>,
     /// Who the client is.
     pub conn: ConnFacts,
     /// What ends floods.
     pub guard: Rc<Guard>,
+}
+
+impl Connection {
+    /// What a stream that begins now is served with.
+    pub fn context(&self) -> Rc<Context> {
+        let mut current = self.current.borrow_mut();
+        if let Some(newer) = current.newer() {
+            *current = newer;
+        }
+        current.clone()
+    }
 }
 
 /// Serves one stream to its end.
@@ -75,7 +87,7 @@ pub async fn serve(
         Judged::Partial | Judged::Rtsp(_) => 0,
     };
     stream.inbound.hold_head(shown);
-    let connection = stream.connection.clone();
+    let (connection, ctx) = (stream.connection.clone(), stream.ctx.clone());
     // A stream given up drops what is pending towards its node. That may lose bytes, but it drops the
     // node's connection with it, so nobody reads there again.
     let given_up = {
@@ -90,7 +102,7 @@ pub async fn serve(
         record.termination = Termination::new(Side::Client, given_up_in(&record));
     }
     settle(&connection.guard, &half, &record);
-    conclude(&connection.ctx, &connection.conn, stream.inbound.head(), &record);
+    conclude(&ctx, &connection.conn, stream.inbound.head(), &record);
 }
 
 /// What was under way when a client gave its stream up.
@@ -114,6 +126,7 @@ fn settle(guard: &Guard, half: &SendHalf, record: &Record) {
 }
 
 struct Stream {
+    ctx: Rc<Context>,
     connection: Rc<Connection>,
     reader: ClientReader,
     writer: ClientWriter,
@@ -128,6 +141,7 @@ impl Stream {
             reader: ClientReader::Stream(Box::new(StreamReader::new(body, watch))),
             writer: ClientWriter::Stream(Box::new(writer)),
             inbound: Inbound::new(),
+            ctx: connection.context(),
             connection,
         }
     }
@@ -138,7 +152,7 @@ impl Stream {
         let written = write_head(parts, ended, &mut text);
         self.inbound.push_back(&text);
         buffer::give(Use::Head, text);
-        let Connection { ctx, conn, .. } = &*self.connection;
+        let (ctx, conn) = (&*self.ctx, &self.connection.conn);
         match written {
             Err(refusal) => {
                 ctx.shard.count_head_reject(rejects::index(refusal.label()));
@@ -154,7 +168,7 @@ impl Stream {
     }
 
     async fn answer(&mut self, judged: Judged, record: &mut Record) {
-        let Connection { ctx, conn, .. } = &*self.connection;
+        let (ctx, conn) = (&*self.ctx, &self.connection.conn);
         let refusal = match judged {
             Judged::Asleep(asleep) => return self.answer_awake(*asleep, record).await,
             // What is written here is a whole head.
@@ -201,7 +215,7 @@ impl Stream {
 
     /// What a request comes to whose vassal is waited for. One that its client gives up is dropped.
     async fn wake(&self, asleep: Asleep) -> Judged {
-        let Connection { ctx, conn, .. } = &*self.connection;
+        let (ctx, conn) = (&*self.ctx, &self.connection.conn);
         match wake::first(ctx, conn, self.inbound.head(), asleep, || false).await {
             Ok(plan) => Judged::Admitted(plan),
             Err(Unplanned::Refused(refusal)) => Judged::Refused(refusal),
@@ -234,7 +248,7 @@ impl Stream {
         record.status = refusal.status;
         if writer.head(refusal.status, fields, body).is_ok() && shown {
             record.bytes_out += text.len() as u64;
-            writer.watch().arm(Half::Write, self.connection.ctx.shared.timeouts.write_stall);
+            writer.watch().arm(Half::Write, self.ctx.shared.timeouts.write_stall);
             let _ = writer.write_all(text.into_bytes(), 0).await;
         }
     }

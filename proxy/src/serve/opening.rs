@@ -124,8 +124,10 @@ fn client_slot(ctx: &Context, conn: &ConnFacts) -> Result<Option<ClientSlot>, Cl
     if conn.trust == Trust::Proxy {
         return Ok(None);
     }
-    let (Some(all), Some(ip)) = (&ctx.shared.client_connections, conn.ip) else { return Ok(None) };
-    all.enter(ClientId::of(ip)).map(Some).ok_or(ClientFull)
+    let (Some((all, most)), Some(ip)) = (&ctx.shared.client_connections, conn.ip) else {
+        return Ok(None);
+    };
+    all.enter(ClientId::of(ip), *most).map(Some).ok_or(ClientFull)
 }
 
 /// The TLS handshake, and what it says about the client.
