@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A target's name and the property it asserts.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 16] = [
     ("address", route_table::fuzzing::address),
     ("decode_path", http1_wire::fuzzing::path),
     ("http1_chunked", http1_wire::fuzzing::chunked),
@@ -20,6 +20,7 @@ const TARGETS: [Target; 15] = [
     ("rtsp_request", http1_wire::fuzzing::rtsp_request),
     ("subscription_datagram", subscribe::fuzzing::datagram),
     ("subscription_registry", subscribe::fuzzing::registry),
+    ("subscription_state", subscribe::fuzzing::state),
     ("table_lookup", route_table::fuzzing::lookup),
     ("tls_client_hello", tls_wire::fuzzing::client_hello),
     ("uwsgi_packet", uwsgi_wire::fuzzing::packet),
@@ -82,6 +83,11 @@ fn datagrams_mean_what_they_say() {
 #[test]
 fn the_registry_agrees_with_its_model() {
     replay("subscription_registry");
+}
+
+#[test]
+fn any_state_leaves_the_registry_sound() {
+    replay("subscription_state");
 }
 
 #[test]

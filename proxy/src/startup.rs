@@ -283,6 +283,7 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
             ..RegistryConfig::default()
         },
         static_nodes: settings.route.iter().map(static_nodes::facts).collect(),
+        handed_over: None,
     }
 }
 

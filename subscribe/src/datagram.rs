@@ -258,7 +258,7 @@ fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(value: &[u8]) -> 
 }
 
 /// A name by which a node is known: it must not be mistaken for another, nor break a log line.
-fn vassal_name(value: &[u8]) -> Result<Option<&str>, Reject> {
+pub(crate) fn vassal_name(value: &[u8]) -> Result<Option<&str>, Reject> {
     let name = std::str::from_utf8(value).map_err(|_| Reject::BadVassal)?;
     if name.len() > VASSAL_BYTES_MAX || name.chars().any(char::is_control) {
         return Err(Reject::BadVassal);

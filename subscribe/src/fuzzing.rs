@@ -1,11 +1,13 @@
-//! The bodies of the fuzz targets `subscription_datagram` and `subscription_registry`, and of the
-//! replay of their corpora.
+//! The bodies of the fuzz targets `subscription_datagram`, `subscription_registry` and
+//! `subscription_state`, and of the replay of their corpora.
 //!
 //! They assert properties over any bytes and panic where one does not hold; nothing else calls
-//! them. `datagram` is about one packet alone, `registry` about any run of events.
+//! them. `datagram` is about one packet alone, `registry` about any run of events, `state` about
+//! what a registry may be told of its past.
 
 mod events;
 mod model;
+mod state;
 
 use uwsgi_wire::modifier::{COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, SUBSCRIPTION};
 use uwsgi_wire::{HEADER_BYTES, Header, Packet, PacketWriter, Pair};
@@ -15,6 +17,7 @@ use crate::limits::{DATAGRAM_BYTES_MAX, NOTIFY_BYTES_MAX, VASSAL_BYTES_MAX, WEIG
 use crate::{Reject, Subscription};
 
 pub use events::registry;
+pub use state::state;
 
 /// A datagram that decodes keeps every bound, means nothing else when something is added that
 /// means nothing, and means the same when it is announced again.

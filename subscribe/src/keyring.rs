@@ -119,6 +119,25 @@ impl Keyring {
         Vec::new()
     }
 
+    /// Which public key vouches for each route, by its print.
+    pub fn vouched(&self) -> impl Iterator<Item = (&RouteKey, KeyPrint)> {
+        let all = self.vouching.values();
+        all.flat_map(|vouching| vouching.routes.iter().map(|route| (route, vouching.print)))
+    }
+
+    /// A predecessor saw a node of `route`, which vouched for none yet, proved by the key with this
+    /// print. Whether it may be believed; not if the file proved another route by another key.
+    pub fn restore(&mut self, route: &RouteKey, print: KeyPrint) -> bool {
+        let file_name = key_file_name(route.as_str()).into_boxed_str();
+        let vouching = self.vouching.entry(file_name);
+        let vouching = vouching.or_insert_with(|| Vouching { print, routes: Vec::new() });
+        let is_same = vouching.print == print;
+        if is_same {
+            vouching.routes.push(route.clone());
+        }
+        is_same
+    }
+
     /// The last node of `route` left: its key file vouches for it no more.
     pub fn release(&mut self, route: &RouteKey) {
         let file_name = key_file_name(route.as_str());

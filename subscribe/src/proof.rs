@@ -10,7 +10,7 @@ use route_table::{Address, RouteKey};
 use crate::datagram::{Command, Subscription};
 use crate::keyring::{KeyFiles, Keyring, key_file_name};
 use crate::reject::Reject;
-use crate::replay::ReplayGuard;
+use crate::replay::{MarkName, ReplayGuard};
 use crate::verify::PublicKey;
 
 /// What a server that checks signatures knows.
@@ -50,8 +50,8 @@ impl Proofs {
         self.replay.sweep(now_unix);
         // A vassal's stamps rise wherever it is: an older datagram must not move it back.
         let id = match subscription.vassal {
-            Some(vassal) => self.replay.mark_id(route, ("vassal", vassal)),
-            None => self.replay.mark_id(route, address),
+            Some(vassal) => self.replay.mark_id(route, MarkName::Vassal(vassal)),
+            None => self.replay.mark_id(route, MarkName::Address(address)),
         };
         self.replay.admit(now_unix, command, id, stamp)?;
         let file_name = key_file_name(route.as_str());

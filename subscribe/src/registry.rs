@@ -22,10 +22,13 @@ use crate::upstream_policy::UpstreamPolicy;
 mod admission;
 mod config;
 mod identity;
+mod restore;
 mod roster;
+mod snapshot;
 mod view;
 
 pub use config::{Forwarding, Now, Peer, RegistryConfig, Source, VassalNames};
+pub use restore::Restored;
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
 

@@ -29,23 +29,35 @@
 //! The memory ends with the process: see [`ReplayGuard::raise_floor`].
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::net::IpAddr;
 
-use route_table::RouteKey;
+use route_table::{Address, RouteKey};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::datagram::Command;
 use crate::reject::Reject;
+use crate::state::record::{MARKS_PER_RECORD, MarkRecord, Record};
 
 /// Names one key and address, or key and vassal, in 128 keyed bits. Two nodes that share one, which nobody can bring
 /// about on purpose, would only refuse each other's equal stamps.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct MarkId([u64; 2]);
 
+/// Whose stamps a mark keeps, inside of one key.
+#[derive(Clone, Copy, Debug)]
+pub enum MarkName<'n> {
+    /// Those of a vassal, wherever it is.
+    Vassal(&'n str),
+    /// Those of an address.
+    Address(&'n Address),
+}
+
 /// The memory of accepted stamps.
 #[derive(Debug)]
 pub struct ReplayGuard {
     marks: HashMap<MarkId, Mark>,
-    hashers: [RandomState; 2],
+    hash_key: [u8; 16],
     floor: u64,
     highest: u64,
     tolerance_s: u64,
@@ -99,7 +111,7 @@ impl ReplayGuard {
     pub fn new(tolerance_s: u64, marks_max: usize) -> Self {
         Self {
             marks: HashMap::new(),
-            hashers: [RandomState::new(), RandomState::new()],
+            hash_key: random_key(),
             floor: 0,
             highest: 0,
             tolerance_s,
@@ -110,9 +122,33 @@ impl ReplayGuard {
 
     /// The name under which a node's stamps are kept. What `name` is must follow from the signed
     /// items alone, so that one datagram always belongs to one mark.
+    ///
+    /// What is hashed is written out here, so that a successor names them alike whatever it was
+    /// compiled with.
     #[must_use]
-    pub fn mark_id(&self, key: &RouteKey, name: impl Hash + Copy) -> MarkId {
-        MarkId([0, 1].map(|half: usize| self.hashers[half].hash_one((key, name))))
+    pub fn mark_id(&self, key: &RouteKey, name: MarkName<'_>) -> MarkId {
+        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
+        hasher.write(key.as_str().as_bytes());
+        // No byte of a text, so no key and name read like another pair.
+        let mut rest = |kind: u8, bytes: &[u8]| {
+            hasher.write(&[0xff, kind]);
+            hasher.write(bytes);
+        };
+        match name {
+            MarkName::Vassal(name) => rest(b'v', name.as_bytes()),
+            MarkName::Address(Address::Nowhere) => rest(b'n', &[]),
+            MarkName::Address(Address::Unix(path)) => rest(b'u', path),
+            MarkName::Address(Address::Abstract(name)) => rest(b'a', name),
+            MarkName::Address(Address::Tcp(address)) => {
+                match address.ip() {
+                    IpAddr::V4(ip) => rest(b'4', &ip.octets()),
+                    IpAddr::V6(ip) => rest(b'6', &ip.octets()),
+                }
+                hasher.write(&address.port().to_be_bytes());
+            }
+        }
+        let hash = hasher.finish128();
+        MarkId([hash.h1, hash.h2])
     }
 
     /// Whether a datagram may count, if its signature verifies. Remembers nothing.
@@ -183,6 +219,41 @@ impl ReplayGuard {
         self.marks.len()
     }
 
+    /// Everything remembered, as a successor restores it.
+    pub fn records(&self) -> impl Iterator<Item = Record<'static>> + '_ {
+        let Self { hash_key: key, floor, highest, .. } = *self;
+        let mut marks = self.marks.iter().map(|(MarkId([high, low]), mark)| MarkRecord {
+            id: (*high, *low),
+            subscribed: mark.subscribed,
+            unsubscribed: mark.unsubscribed,
+            unsubscribed_before: mark.unsubscribed_before,
+        });
+        let chunks = std::iter::from_fn(move || {
+            let chunk: Vec<_> = marks.by_ref().take(MARKS_PER_RECORD).collect();
+            (!chunk.is_empty()).then_some(Record::Marks(chunk))
+        });
+        std::iter::once(Record::Replay { key, floor, highest }).chain(chunks)
+    }
+
+    /// Takes over how a predecessor names its marks and what it forgot. Own marks are dropped, but
+    /// no stamp that this memory refuses becomes good.
+    pub fn restore(&mut self, key: [u8; 16], floor: u64, highest: u64) {
+        self.forget_below(u64::MAX);
+        self.hash_key = key;
+        self.raise_floor(floor);
+        self.highest = self.highest.max(highest);
+    }
+
+    /// Takes over one mark of a predecessor.
+    pub fn restore_mark(&mut self, record: &MarkRecord) {
+        let id = MarkId([record.id.0, record.id.1]);
+        if self.marks.len() >= self.marks_max && !self.marks.contains_key(&id) {
+            self.forget_older_half();
+        }
+        let MarkRecord { subscribed, unsubscribed, unsubscribed_before, .. } = *record;
+        self.marks.insert(id, Mark { subscribed, unsubscribed, unsubscribed_before });
+    }
+
     fn forget_older_half(&mut self) {
         let mut stamps: Vec<u64> = self.marks.values().map(Mark::newest).collect();
         let middle = stamps.len() / 2;
@@ -205,6 +276,14 @@ impl ReplayGuard {
             self.marks.shrink_to(2 * self.marks.len());
         }
     }
+}
+
+/// A key that nobody outside of the process knows: `RandomState` has its own from the system, and
+/// what it makes of numbers tells nothing of it.
+fn random_key() -> [u8; 16] {
+    let chance = RandomState::new();
+    let (high, low) = (chance.hash_one(1_u8), chance.hash_one(2_u8));
+    (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use route_table::RouteKey;
 
 use crate::datagram::Subscription;
 use crate::effect::{CertText, Effect};
+use crate::state::record::ClaimRecord;
 
 /// The claims of all names.
 #[derive(Debug, Default)]
@@ -68,6 +69,35 @@ impl CertClaims {
         };
         let same = next.is(&gone.key, &gone.crt, gone.ca.as_deref());
         (was_served && !same).then(|| next.load())
+    }
+
+    /// Every claim; those of one host in the order they were made.
+    pub fn records(&self) -> impl Iterator<Item = ClaimRecord<'_>> {
+        self.names.values().flatten().map(|claim| ClaimRecord {
+            key: claim.route.as_str(),
+            sni_key: &claim.key,
+            sni_crt: &claim.crt,
+            sni_ca: claim.ca.as_deref(),
+        })
+    }
+
+    /// Takes over a claim of a predecessor, unless the key has one.
+    pub fn restore(&mut self, route: RouteKey, record: &ClaimRecord<'_>) {
+        if self.has(&route) {
+            return;
+        }
+        let claim = CertClaim {
+            key: record.sni_key.into(),
+            crt: record.sni_crt.into(),
+            ca: record.sni_ca.map(Into::into),
+            route,
+        };
+        self.names.entry(claim.route.host().into()).or_default().push(claim);
+    }
+
+    /// What has to be loaded to serve all that is claimed.
+    pub fn loads(&self) -> impl Iterator<Item = Effect> {
+        self.names.values().filter_map(|claims| claims.last().map(CertClaim::load))
     }
 
     /// Whether this key brought a certificate.

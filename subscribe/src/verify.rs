@@ -68,7 +68,7 @@ pub struct DigestUnknown;
 
 /// Tells two public keys apart: the first 128 bits of the SHA-256 of their encoding.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct KeyPrint([u8; 16]);
+pub struct KeyPrint(pub(crate) [u8; 16]);
 
 /// A parsed public key, bound to the server's digest.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 //!
 //! Datagrams are lost, doubled, delayed and reordered; vassals start, stop, crash and restart
 //! within a second; the attacker sends again what he saw, with the command flipped or a byte
-//! changed; key files change and vanish; wall clocks jump. `SUZERAIN_SIM_SEED=<number>` replays one
-//! run.
+//! changed; key files change and vanish; wall clocks jump. Now and then the registry is written down
+//! and another takes over what it knew, which nobody may notice. `SUZERAIN_SIM_SEED=<number>`
+//! replays one run.
 
 #[path = "simulation/model.rs"]
 mod model;
@@ -88,9 +89,12 @@ struct World {
     signers: Vec<Signer>,
     public_pems: Vec<String>,
     files: Directory,
+    config: RegistryConfig,
     registry: Registry,
     table: TableHandle,
     model: Model,
+    /// Datagrams that added, renewed and removed a node in registries that handed over.
+    counted: [u64; 3],
 }
 
 impl World {
@@ -120,8 +124,10 @@ impl World {
             signers: pairs.iter().map(signer).collect(),
             public_pems: pairs.iter().map(|pair| pair.public_pem.clone()).collect(),
             files: Directory::default(),
-            registry: Registry::new(config, writer),
+            registry: Registry::new(config.clone(), writer),
+            config,
             table,
+            counted: [0; 3],
             model: Model::new(sign.is_some(), NODES_PER_KEY_MAX, LEASE_MS, TOLERANCE_S),
         };
         for vassal in &mut world.vassals {
@@ -154,7 +160,28 @@ impl World {
         if !self.signers.is_empty() && self.chance.one_in(40) {
             self.change_a_key_file();
         }
+        if self.chance.one_in(20) {
+            self.hand_over();
+        }
         self.compare();
+    }
+
+    /// Another registry goes on where this one stops.
+    fn hand_over(&mut self) {
+        self.counted = self.counts();
+        let state = self.registry.export(self.now());
+        let (writer, table) = TableWriter::new();
+        let mut successor = Registry::new(self.config.clone(), writer);
+        let restored = successor.restore(self.now(), &state, &mut self.files).expect("its own");
+        assert_eq!((restored.nodes, restored.refused), (self.registry.stats().nodes, 0));
+        assert_eq!(restored.replay, self.config.sign.is_some());
+        (self.registry, self.table) = (successor, table);
+    }
+
+    fn counts(&self) -> [u64; 3] {
+        let stats = self.registry.stats();
+        let [added, renewed, removed] = self.counted;
+        [added + stats.added, renewed + stats.renewed, removed + stats.removed]
     }
 
     /// The timer fires, if it is due.
@@ -347,7 +374,8 @@ fn run(seed: u64, steps: usize, pairs: &[Pair]) -> World {
     }
     let stats = world.registry.stats();
     println!("{stats:?}");
-    assert!(stats.added > 10 && stats.renewed > 10 && stats.removed > 2, "the world is alive");
+    let [added, renewed, removed] = world.counts();
+    assert!(added > 10 && renewed > 10 && removed > 2, "the world is alive");
     world
 }
 

@@ -11,14 +11,16 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use route_table::{NodeFacts, RouteKey, TableWriter};
-use subscribe::{CertText, OwnerCheck, Registry, RegistryConfig, StaticNodeError};
+use subscribe::{
+    CertText, OwnerCheck, Registry, RegistryConfig, Restored, StateError, StaticNodeError,
+};
 
 use crate::address::ListenAddr;
 
@@ -29,6 +31,9 @@ mod key_directories;
 mod key_watch;
 pub mod limits;
 pub mod line_budget;
+mod pause;
+#[cfg(test)]
+mod pause_tests;
 mod receive;
 mod relay;
 mod socket;
@@ -41,7 +46,8 @@ pub use counters::SubscriptionCounters;
 use effects::Effects;
 use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
-use limits::{BINDS_MAX, VIEW_WAIT_MS_MAX};
+use limits::{BINDS_MAX, FREEZE_WAIT_MS_MAX, VIEW_WAIT_MS_MAX};
+use pause::{CatchUp, PausableClock};
 use receive::Arena;
 use relay::Relay;
 use socket::{AskCredentials, DatagramSocket, Senders};
@@ -65,6 +71,8 @@ pub struct SubscriberConfig {
     pub registry: RegistryConfig,
     /// Nodes without a lease, in service from the start.
     pub static_nodes: Vec<(RouteKey, NodeFacts)>,
+    /// What a predecessor exported when it froze ([`SubscriberHandle::freeze`]).
+    pub handed_over: Option<Vec<u8>>,
 }
 
 /// What the certificate loader is asked for.
@@ -146,9 +154,23 @@ pub enum SubscriberError {
         #[source]
         cause: StaticNodeError,
     },
+    /// What the predecessor handed over cannot be read.
+    #[error("subscriptions of the predecessor: {0}")]
+    HandedOver(#[from] StateError),
     /// The system refuses a descriptor or a thread.
     #[error("subscription thread: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// Why there is nothing to hand over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FreezeError {
+    /// The thread has ended.
+    #[error("the subscription thread has ended")]
+    Ended,
+    /// It did not answer within [`FREEZE_WAIT_MS_MAX`].
+    #[error("the subscription thread is busy")]
+    Busy,
 }
 
 /// Whether senders prove by their user that a key is theirs.
@@ -180,6 +202,7 @@ impl Subscriber {
             owner_dirs,
             registry,
             static_nodes,
+            handed_over,
         } = config;
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
@@ -197,7 +220,7 @@ impl Subscriber {
         let sign_directory = SignDirectory::open(sign_dir.clone()).map_err(|cause| {
             SubscriberError::SignDir { path: sign_dir.clone().unwrap_or_default(), cause }
         })?;
-        let key_directories =
+        let mut key_directories =
             KeyDirectories { keys: sign_directory, owners: OwnerDirectories(owner_dirs) };
         let bind = |addr| {
             DatagramSocket::bind(&addr, senders, ask, &multicast_interfaces)
@@ -212,17 +235,33 @@ impl Subscriber {
                 .add_static(key, facts)
                 .map_err(|cause| SubscriberError::Static { key: text, cause })?;
         }
-        // Nobody knows which stamps the last process accepted, so none from its time counts.
-        registry.raise_replay_floor(unix_now().saturating_sub(1));
+        let mut key_watch = sign_dir.as_deref().map(KeyWatch::new);
+        let clock = PausableClock::start();
+        let mut catch_up = CatchUp::default();
+        let mut restored = Restored::default();
+        if let Some(state) = handed_over {
+            restored = registry.restore(clock.now(), &state, &mut key_directories)?;
+            catch_up = CatchUp::begin(clock.now());
+            let Restored { nodes, refused, .. } = restored;
+            tracing::info!(nodes, refused, "subscriptions of the predecessor taken over");
+        }
+        if !restored.replay {
+            // Nobody knows which stamps the last process accepted, so none from its time counts.
+            registry.raise_replay_floor(unix_now().saturating_sub(1));
+        }
+        if let Some(key_watch) = &mut key_watch {
+            key_watch.note_unread(registry.watched_key_files());
+        }
         let mut shell = Shell {
             sockets,
             registry,
             key_directories,
-            key_watch: sign_dir.as_deref().map(KeyWatch::new),
+            key_watch,
             effects: Effects::new(Box::new(cert_desk), relay),
             counters,
             arena: Arena::new(),
-            began: Instant::now(),
+            clock,
+            catch_up,
         };
         shell.turn(&[]);
         Ok(Self { shell })
@@ -280,6 +319,29 @@ impl SubscriberHandle {
         let (reply, answer) = mpsc::sync_channel(1);
         self.ask(Ask::View(reply));
         answer.recv_timeout(Duration::from_millis(VIEW_WAIT_MS_MAX)).ok()
+    }
+
+    /// Stops listening and writes everything down for a successor. From then on datagrams wait in
+    /// the kernel and no lease ends, until [`Self::thaw`]; workers keep the table as it is.
+    ///
+    /// # Errors
+    /// [`FreezeError`]; the thread goes on then, if it is there.
+    pub fn freeze(&self) -> Result<Vec<u8>, FreezeError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.ask(Ask::Freeze(reply));
+        let wait = Duration::from_millis(FREEZE_WAIT_MS_MAX);
+        answer.recv_timeout(wait).map_err(|error| match error {
+            RecvTimeoutError::Disconnected => FreezeError::Ended,
+            RecvTimeoutError::Timeout => {
+                self.thaw();
+                FreezeError::Busy
+            }
+        })
+    }
+
+    /// Goes on after a freeze whose successor did not come up: first with what waits in the kernel.
+    pub fn thaw(&self) {
+        self.ask(Ask::Thaw);
     }
 
     fn ask(&self, ask: Ask) {

@@ -203,7 +203,7 @@ impl Registry {
         Ok(self.update(now, claim, node, Address::Nowhere))
     }
 
-    fn due_ms(&self, now: Now, address: &Address) -> u64 {
+    pub(super) fn due_ms(&self, now: Now, address: &Address) -> u64 {
         let lease_ms = match address {
             Address::Nowhere => self.inactive_lease_ms,
             _ => self.lease_ms,

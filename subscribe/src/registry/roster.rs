@@ -197,11 +197,27 @@ impl Roster {
         self.nodes
     }
 
-    /// Every node with its key, in no order.
+    /// Every node with its key, in no order but that of one key's nodes.
     pub fn iter(&self) -> impl Iterator<Item = (&RouteKey, &Arc<Node>)> {
-        let drafted = self.drafts.iter().flat_map(|(key, draft)| with_key(key, draft.nodes.iter()));
+        self.rows().map(|(key, _, node)| (key, node))
+    }
+
+    /// The same, with how the key spreads its requests.
+    pub fn rows(&self) -> impl Iterator<Item = (&RouteKey, Algorithm, &Arc<Node>)> {
+        let drafts = self.drafts.iter();
+        let drafted = drafts.flat_map(|(key, draft)| {
+            draft.nodes.iter().map(move |node| (key, draft.algorithm, node))
+        });
         let settled = self.writer.table().iter().filter(|route| !self.is_drafted(route.key()));
-        drafted.chain(settled.flat_map(|route| with_key(route.key(), all_of(route))))
+        drafted.chain(
+            settled
+                .flat_map(|route| all_of(route).map(|node| (route.key(), route.algorithm(), node))),
+        )
+    }
+
+    /// Whether a key has a node that a datagram brought.
+    pub fn has_subscribed(&self, key: &RouteKey) -> bool {
+        self.nodes_of(key).any(|node| node.facts.origin == NodeOrigin::Subscribed)
     }
 
     fn is_drafted(&self, key: &RouteKey) -> bool {
@@ -270,13 +286,6 @@ impl Roster {
 /// The nodes of a route, those that sleep last.
 fn all_of(route: &Route) -> impl Iterator<Item = &Arc<Node>> + Clone {
     route.nodes().iter().chain(route.asleep())
-}
-
-fn with_key<'r>(
-    key: &'r RouteKey,
-    nodes: impl Iterator<Item = &'r Arc<Node>>,
-) -> impl Iterator<Item = (&'r RouteKey, &'r Arc<Node>)> {
-    nodes.map(move |node| (key, node))
 }
 
 /// The nodes of a key, unpublished changes considered.

@@ -14,7 +14,7 @@ fn guard() -> ReplayGuard {
 
 fn id(guard: &ReplayGuard, name: usize) -> MarkId {
     let key = RouteKey::parse(format!("h{name}").as_bytes()).expect("a key");
-    guard.mark_id(&key, &Address::parse(b":1").expect("an address"))
+    guard.mark_id(&key, MarkName::Address(&Address::parse(b":1").expect("an address")))
 }
 
 /// Admits and remembers, as a datagram that verifies does.

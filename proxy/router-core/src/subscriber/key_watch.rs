@@ -145,6 +145,12 @@ impl KeyWatch {
         }
     }
 
+    /// Watches files that somebody else read: each is read here once, in its turn.
+    pub(super) fn note_unread<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let unread = |name: &str| Watched { name: name.into(), look: None };
+        self.note_read(names.map(unread).collect());
+    }
+
     /// When the next turn is due, on the thread's clock in milliseconds. While a cycle is under
     /// way, looking takes at most a part of the time.
     pub(super) fn due_ms(&self, now_ms: u64) -> u64 {

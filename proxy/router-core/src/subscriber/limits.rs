@@ -48,6 +48,11 @@ pub const RELAY_RETRY_MS: u64 = 20;
 pub const VIEW_NODES_MAX: usize = 200_000;
 /// How long a view is waited for, in milliseconds.
 pub const VIEW_WAIT_MS_MAX: u64 = 2_000;
+/// How long the state of very many nodes may take to be written down, in milliseconds.
+pub const FREEZE_WAIT_MS_MAX: u64 = 30_000;
+/// How long what waited in the kernel may keep leases from ending, in milliseconds. All that fits
+/// there is read within about a second.
+pub const CATCH_UP_MS_MAX: u64 = 5_000;
 /// How long a storm of datagrams may put a publish off: bounds the age of the table under flood.
 pub const PUBLISH_DELAY_MAX: Duration = Duration::from_millis(2);
 

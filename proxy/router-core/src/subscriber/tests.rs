@@ -10,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use route_table::{TableHandle, TableWriter};
 use rsa::RsaPrivateKey;
@@ -22,14 +23,14 @@ use tempfile::TempDir;
 use super::*;
 
 /// A bound subscriber with everything around it.
-struct Rig {
-    subscriber: Subscriber,
-    counters: Arc<SubscriptionCounters>,
-    table: TableHandle,
-    certs: Receiver<CertRequest>,
+pub(super) struct Rig {
+    pub(super) subscriber: Subscriber,
+    pub(super) counters: Arc<SubscriptionCounters>,
+    pub(super) table: TableHandle,
+    pub(super) certs: Receiver<CertRequest>,
 }
 
-fn config(binds: &[&str]) -> SubscriberConfig {
+pub(super) fn config(binds: &[&str]) -> SubscriberConfig {
     SubscriberConfig {
         binds: binds.iter().map(|bind| bind.parse().expect("an address")).collect(),
         multicast_interfaces: Vec::new(),
@@ -38,10 +39,11 @@ fn config(binds: &[&str]) -> SubscriberConfig {
         owner_dirs: Vec::new(),
         registry: RegistryConfig::default(),
         static_nodes: Vec::new(),
+        handed_over: None,
     }
 }
 
-fn rig(config: SubscriberConfig) -> Rig {
+pub(super) fn rig(config: SubscriberConfig) -> Rig {
     let (writer, table) = TableWriter::new();
     let counters = Arc::<SubscriptionCounters>::default();
     let (cert_requests, certs) = mpsc::channel();
@@ -51,30 +53,30 @@ fn rig(config: SubscriberConfig) -> Rig {
 }
 
 impl Rig {
-    fn udp_addr(&self) -> SocketAddr {
+    pub(super) fn udp_addr(&self) -> SocketAddr {
         self.subscriber.local_addrs()[0].ip().expect("an IP socket")
     }
 
     /// The thread's own turn, as if its first socket had just become readable.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.subscriber.shell.turn(&[0]);
     }
 
-    fn count(&self, counter: impl Fn(&SubscriptionCounters) -> &AtomicU64) -> u64 {
+    pub(super) fn count(&self, counter: impl Fn(&SubscriptionCounters) -> &AtomicU64) -> u64 {
         counter(&self.counters).load(Ordering::Relaxed)
     }
 }
 
-fn fields(key: &str, port: u16) -> AnnounceFields {
+pub(super) fn fields(key: &str, port: u16) -> AnnounceFields {
     let address = format!("127.0.0.1:{port}");
     AnnounceFields { key: key.into(), address, ..AnnounceFields::default() }
 }
 
-fn subscribe(key: &str, port: u16) -> Vec<u8> {
+pub(super) fn subscribe(key: &str, port: u16) -> Vec<u8> {
     encode(&fields(key, port), Command::Subscribe, None, None).expect("encodes")
 }
 
-fn send_udp(to: SocketAddr, datagrams: &[Vec<u8>]) {
+pub(super) fn send_udp(to: SocketAddr, datagrams: &[Vec<u8>]) {
     let from = if to.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
     let socket = UdpSocket::bind(from).expect("binds");
     for datagram in datagrams {
@@ -82,12 +84,12 @@ fn send_udp(to: SocketAddr, datagrams: &[Vec<u8>]) {
     }
 }
 
-fn nodes(table: &TableHandle, key: &str) -> usize {
+pub(super) fn nodes(table: &TableHandle, key: &str) -> usize {
     table.snapshot().get(key).map_or(0, |route| route.nodes().len())
 }
 
 /// Waits until `is_so`, at most `ms`.
-fn eventually(ms: u64, is_so: impl Fn() -> bool) -> bool {
+pub(super) fn eventually(ms: u64, is_so: impl Fn() -> bool) -> bool {
     let until = Instant::now() + Duration::from_millis(ms);
     while Instant::now() < until {
         if is_so() {
@@ -301,7 +303,7 @@ fn a_new_node_is_acknowledged_where_it_asked_and_a_renewal_is_not() {
 }
 
 /// A directory with the public key of `key`, and a signed subscriber that uses it.
-fn signed_rig(key: &str) -> (TempDir, Signer, Rig) {
+pub(super) fn signed_rig(key: &str) -> (TempDir, Signer, Rig) {
     let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("a key");
     let dir = TempDir::new().expect("a directory");
     let public = private.to_public_key().to_public_key_pem(LineEnding::LF).expect("pem");
@@ -314,7 +316,7 @@ fn signed_rig(key: &str) -> (TempDir, Signer, Rig) {
     (dir, signer, rig(config))
 }
 
-fn signed(key: &str, signer: &Signer) -> Vec<u8> {
+pub(super) fn signed(key: &str, signer: &Signer) -> Vec<u8> {
     let unix = Some(thread_loop::unix_now());
     encode(&fields(key, 3000), Command::Subscribe, unix, Some(signer)).expect("encodes")
 }

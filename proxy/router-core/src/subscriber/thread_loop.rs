@@ -17,6 +17,7 @@ use super::effects::Effects;
 use super::key_directories::KeyDirectories;
 use super::key_watch::KeyWatch;
 use super::limits::{LEASES_PER_TURN_MAX, POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_RETRY_MS};
+use super::pause::{CatchUp, PausableClock};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
 
@@ -24,6 +25,10 @@ use super::socket::DatagramSocket;
 pub(super) enum Ask {
     /// A copy of what is known, sent back through this.
     View(SyncSender<RegistryView>),
+    /// Silence, and everything that is known for a successor, sent through this.
+    Freeze(SyncSender<Vec<u8>>),
+    /// The end of the silence.
+    Thaw,
     /// The end.
     Stop,
 }
@@ -37,8 +42,15 @@ pub(super) struct Shell {
     pub(super) effects: Effects,
     pub(super) counters: Arc<SubscriptionCounters>,
     pub(super) arena: Arena,
-    /// Zero of the thread's clock.
-    pub(super) began: Instant,
+    pub(super) clock: PausableClock,
+    pub(super) catch_up: CatchUp,
+}
+
+/// What a turn left in the sockets that were readable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Left {
+    Nothing,
+    Datagrams,
 }
 
 /// Whether the loop goes on.
@@ -56,7 +68,9 @@ impl Shell {
             if self.answer(wake, asks) == Next::End {
                 return;
             }
-            self.turn(&readable);
+            if !self.clock.is_paused() && self.turn(&readable) == Left::Nothing {
+                self.catch_up.end();
+            }
         }
     }
 
@@ -64,22 +78,28 @@ impl Shell {
     ///
     /// Under a storm a publish costs as much as many datagrams, so full batches are followed by
     /// further ones until [`PUBLISH_DELAY_MAX`] is spent. A lone datagram is published at once.
-    pub(super) fn turn(&mut self, readable: &[usize]) {
+    pub(super) fn turn(&mut self, readable: &[usize]) -> Left {
         let began = Instant::now();
+        let mut left = Left::Nothing;
         for &index in readable {
             loop {
                 let received = self.receive(index);
                 if received > 0 {
                     bump(&self.counters.batches);
                 }
-                if received < BATCH_DATAGRAMS_MAX || began.elapsed() >= PUBLISH_DELAY_MAX {
+                if received < BATCH_DATAGRAMS_MAX {
+                    break;
+                }
+                if began.elapsed() >= PUBLISH_DELAY_MAX {
+                    left = Left::Datagrams;
                     break;
                 }
             }
         }
         self.apply_key_changes();
         let now = self.now();
-        if self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms) {
+        let is_due = self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms);
+        if is_due && self.catch_up.is_over(now) {
             let lapsed = self.registry.sweep_some(now, LEASES_PER_TURN_MAX);
             add(&self.counters.lapsed, lapsed);
         }
@@ -94,6 +114,7 @@ impl Shell {
         for effect in effects {
             self.effects.carry_out(effect, now.mono_ms, &self.counters);
         }
+        left
     }
 
     fn receive(&mut self, index: usize) -> usize {
@@ -138,8 +159,12 @@ impl Shell {
     }
 
     /// Sleeps until a socket or the key directory has something, somebody asks, or time is up.
-    /// Answers the sockets that are readable.
+    /// Answers the sockets that are readable. While frozen it only waits for somebody to ask.
     fn wait(&self, wake: &EventFd) -> Vec<usize> {
+        if self.clock.is_paused() {
+            let _ = poll(&mut [PollFd::new(wake.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+            return Vec::new();
+        }
         let key_fd = self.key_watch.as_ref().and_then(KeyWatch::fd);
         let others = std::iter::once(wake.as_fd()).chain(key_fd);
         let mut fds: Vec<PollFd<'_>> = self
@@ -165,24 +190,34 @@ impl Shell {
         PollTimeout::try_from(wait_ms).unwrap_or(PollTimeout::ZERO)
     }
 
-    fn answer(&self, wake: &EventFd, asks: &Receiver<Ask>) -> Next {
+    fn answer(&mut self, wake: &EventFd, asks: &Receiver<Ask>) -> Next {
         // Only clears the readiness; how often somebody asked is told by the channel.
         let _ = wake.read();
         loop {
             match asks.try_recv() {
                 // Who no longer waits for the view does not miss it.
                 Ok(Ask::View(reply)) => drop(reply.try_send(RegistryView::take(&self.registry))),
+                Ok(Ask::Freeze(reply)) => {
+                    self.clock.pause();
+                    drop(reply.try_send(self.registry.export(self.now())));
+                    tracing::info!(nodes = self.registry.stats().nodes, "subscriptions frozen");
+                }
+                Ok(Ask::Thaw) => self.thaw(),
                 Ok(Ask::Stop) | Err(TryRecvError::Disconnected) => return Next::End,
                 Err(TryRecvError::Empty) => return Next::Turn,
             }
         }
     }
 
-    fn now(&self) -> Now {
-        Now {
-            mono_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            unix: unix_now(),
+    fn thaw(&mut self) {
+        if let Some(stood) = self.clock.resume() {
+            self.catch_up = CatchUp::begin(self.now());
+            tracing::info!(stood_ms = stood.as_millis() as u64, "subscriptions go on");
         }
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
     }
 }
 

@@ -1,0 +1,164 @@
+//! Taking over what a predecessor knew.
+//!
+//! The predecessor believed what it wrote down, under its own configuration; this one may be
+//! stricter. So every node is checked as a datagram is, but for the signature: whether its key is a
+//! key, its address allowed, its announcer the owner, room left. A node that fails is left out, and
+//! has to announce itself as if it were new.
+
+use std::collections::HashMap;
+
+use route_table::{Address, Algorithm, NodeFacts, NodeOrigin, RouteKey};
+
+use super::{Now, Registry, VassalNames};
+use crate::keyring::KeyFiles;
+use crate::reject::Reject;
+use crate::state::StateError;
+use crate::state::record::{ClaimRecord, NodeRecord, Record, records};
+use crate::verify::KeyPrint;
+
+/// What came of a state.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Restored {
+    /// Nodes that are back.
+    pub nodes: usize,
+    /// Nodes that may not come back.
+    pub refused: usize,
+    /// Whether the replay memory came along. Without it the floor is the caller's to raise.
+    pub replay: bool,
+}
+
+/// Which public key vouched for each key in the predecessor, and whether it does so here; unknown
+/// until the first node of the key is restored.
+type Vouches = HashMap<RouteKey, (KeyPrint, Option<bool>)>;
+
+impl Registry {
+    /// Takes over a state that [`Registry::export`] wrote in a process that has stopped listening.
+    /// For a registry that has no subscribed node yet; configured ones come first.
+    ///
+    /// Leases go on with what was left of them, and a stamp that counted there counts no more here.
+    /// Key files are not read: the caller looks at [`Registry::watched_key_files`] soon.
+    ///
+    /// # Errors
+    /// [`StateError`]; nothing is taken over then.
+    pub fn restore(
+        &mut self,
+        now: Now,
+        state: &[u8],
+        files: &mut dyn KeyFiles,
+    ) -> Result<Restored, StateError> {
+        let all = records(state)?;
+        all.clone().try_for_each(|record| record.map(drop))?;
+        let mut restored = Restored::default();
+        let mut vouches = Vouches::new();
+        for record in all.flatten() {
+            match record {
+                Record::Replay { key, floor, highest } => {
+                    if let Some(proofs) = &mut self.proofs {
+                        proofs.replay.restore(key, floor, highest);
+                        restored.replay = true;
+                    }
+                }
+                Record::Marks(marks) => {
+                    if let Some(proofs) = &mut self.proofs {
+                        marks.iter().for_each(|mark| proofs.replay.restore_mark(mark));
+                    }
+                }
+                Record::Vouch { key, print } => {
+                    if let Ok(key) = RouteKey::parse(key.as_bytes()) {
+                        vouches.insert(key, (KeyPrint(print), None));
+                    }
+                }
+                Record::Node(record) => {
+                    match self.restore_node(now, &record, &mut vouches, files) {
+                        Ok(()) => restored.nodes += 1,
+                        Err(_) => restored.refused += 1,
+                    }
+                }
+                Record::Claim(record) => self.restore_claim(&record),
+                Record::End { .. } => {}
+            }
+        }
+        self.effects.extend(self.certs.loads());
+        Ok(restored)
+    }
+
+    fn restore_node(
+        &mut self,
+        now: Now,
+        record: &NodeRecord<'_>,
+        vouches: &mut Vouches,
+        files: &mut dyn KeyFiles,
+    ) -> Result<(), Reject> {
+        let key = RouteKey::parse(record.key.as_bytes()).map_err(|_| Reject::BadKey)?;
+        let (algorithm, facts) = record.facts()?;
+        self.check_restored(&key, &facts, files)?;
+        let is_vouched = self.vouch_restored(&key, vouches);
+        if !is_vouched && !self.needs_no_signature(&facts) {
+            return Err(Reject::Unsigned);
+        }
+        self.add_restored(now, key, algorithm, facts, record);
+        Ok(())
+    }
+
+    /// What a datagram of these facts would be asked before its signature.
+    fn check_restored(
+        &self,
+        key: &RouteKey,
+        facts: &NodeFacts,
+        files: &mut dyn KeyFiles,
+    ) -> Result<(), Reject> {
+        if self.vassal_names == VassalNames::Required && facts.vassal().is_none() {
+            return Err(Reject::MissingVassal);
+        }
+        if facts.address != Address::Nowhere {
+            self.policy.check(&facts.address)?;
+        }
+        if let Some(rules) = &self.credentials {
+            let announcer = facts.announcer.as_ref();
+            let sender = announcer.and_then(|announcer| announcer.credentials);
+            rules.check_owner(sender.ok_or(Reject::MissingCredentials)?, key, files)?;
+        }
+        let known = self.roster.recognise(key, &facts.address, facts.vassal());
+        match known.announced().map(|node| node.facts.origin) {
+            None => self.roster.check_room(key),
+            Some(NodeOrigin::Static) => Err(Reject::StaticNode),
+            Some(NodeOrigin::Subscribed) => Err(Reject::DuplicateItem),
+        }
+    }
+
+    /// Whether the key file of a key vouched for it, and does so here from now on.
+    fn vouch_restored(&mut self, key: &RouteKey, vouches: &mut Vouches) -> bool {
+        let Some(proofs) = &mut self.proofs else { return false };
+        let Some((print, holds)) = vouches.get_mut(key) else { return false };
+        *holds.get_or_insert_with(|| proofs.keyring.restore(key, *print))
+    }
+
+    fn needs_no_signature(&self, facts: &NodeFacts) -> bool {
+        let announcer = facts.announcer.as_ref();
+        let sender = announcer.and_then(|announcer| announcer.credentials);
+        let rules = self.credentials.as_ref().zip(sender);
+        self.proofs.is_none() || rules.is_some_and(|(rules, sender)| rules.skips_signature(sender))
+    }
+
+    fn add_restored(
+        &mut self,
+        now: Now,
+        key: RouteKey,
+        algorithm: Algorithm,
+        facts: NodeFacts,
+        record: &NodeRecord<'_>,
+    ) {
+        let due_ms = now.mono_ms.saturating_add(record.left_ms);
+        let due_ms = due_ms.min(self.due_ms(now, &facts.address));
+        let node = self.roster.add(key, facts, algorithm, due_ms);
+        let (seen_unix, cores, backlog) = record.last;
+        node.load.note_announce(seen_unix, cores, backlog);
+    }
+
+    fn restore_claim(&mut self, record: &ClaimRecord<'_>) {
+        let Ok(key) = RouteKey::parse(record.key.as_bytes()) else { return };
+        if self.roster.has_subscribed(&key) {
+            self.certs.restore(key, record);
+        }
+    }
+}
