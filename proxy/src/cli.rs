@@ -22,6 +22,7 @@ use crate::HttpFront;
 use crate::announce::AnnounceArgs;
 use crate::config::Program;
 use crate::demo::DemoArgs;
+use crate::import::ImportArgs;
 use arguments::ExplainArgs;
 
 pub use exit::{CliError, FAILED, USAGE};
@@ -53,6 +54,9 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
             shared::print(&answer)
         }
         Some(("announce", flags)) => announce(flags),
+        Some(("import-uwsgi", flags)) => {
+            Ok(crate::import::run(&ImportArgs::from_arg_matches(flags)?)?)
+        }
         _ => shared::version(Program::Suzerain),
     }
 }

@@ -15,6 +15,7 @@ pub mod front;
 mod health;
 pub mod http;
 pub mod http2;
+pub mod import;
 pub mod introduction;
 pub mod node;
 pub mod on_demand;

@@ -10,6 +10,7 @@ use crate::announce::AnnounceArgs;
 use crate::config::Program;
 use crate::config::catalog::{OPTIONS, OptFacts, Section, Shape};
 use crate::demo::DemoArgs;
+use crate::import::ImportArgs;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -77,6 +78,12 @@ const DEMO_EXAMPLES: &str = "Examples:
   suzerain demo
   suzerain demo --http 127.0.0.1:8090 --admin 127.0.0.1:9091";
 
+const IMPORT_EXAMPLES: &str = "Examples:
+  suzerain import-uwsgi /etc/uwsgi/router.ini > suzerain.toml
+      Writes the file, and says on standard error what must be done by hand, with lines.
+      The exit code is 0 if nothing must, and 2 otherwise.
+  suzerain import-uwsgi --program fastrouter fastrouter.ini > fastrouter.toml";
+
 /// The whole command line.
 #[must_use]
 pub fn command() -> Command {
@@ -87,6 +94,7 @@ pub fn command() -> Command {
         .subcommand(check(CHECK_EXAMPLES))
         .subcommand(explain())
         .subcommand(announce())
+        .subcommand(import())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -170,4 +178,9 @@ fn explain() -> Command {
 fn announce() -> Command {
     let about = "Subscribe any program to a router, and run it";
     AnnounceArgs::augment_args(sub("announce", ANNOUNCE_EXAMPLES)).about(about)
+}
+
+fn import() -> Command {
+    let about = "Turn the configuration of a uWSGI router into one of ours";
+    ImportArgs::augment_args(sub("import-uwsgi", IMPORT_EXAMPLES)).about(about)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::announce::AnnounceError;
 use crate::config::{ConfigError, Program};
 use crate::demo::DemoError;
+use crate::import::ImportError;
 
 use super::explain::ExplainError;
 
@@ -35,6 +36,9 @@ pub enum CliError {
     /// The demo failed.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// A file of uWSGI's says nothing.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// Standard output cannot be written.
     #[error("standard output: {0}")]
     Output(std::io::Error),
@@ -51,6 +55,7 @@ impl CliError {
             // A certificate file the operator named is as wrong as a flag.
             Self::Run(crate::RunError::Certificates(_)) => ExitCode::from(USAGE),
             Self::Announce(error) if error.is_usage() => ExitCode::from(USAGE),
+            Self::Import(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Explain(error) if error.is_usage() => ExitCode::from(USAGE),
             _ => ExitCode::from(FAILED),
         }

@@ -76,7 +76,7 @@ pub fn vassal(node: &str) -> VassalSetup {
 }
 
 /// Debian builds its languages as plugins; a build from PyPI has Python inside.
-fn needs_plugin(uwsgi: &Path) -> bool {
+pub fn needs_plugin(uwsgi: &Path) -> bool {
     static KNOWN: OnceLock<(PathBuf, bool)> = OnceLock::new();
     let (known, needed) = KNOWN.get_or_init(|| {
         let version = run(Command::new(uwsgi).arg("--version"));
