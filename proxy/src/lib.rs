@@ -30,7 +30,10 @@ pub mod shutdown;
 pub mod sources;
 pub mod startup;
 pub mod stats;
+pub mod systemd;
 pub mod tls;
+
+use std::sync::Arc;
 
 use route_table::Speech;
 use router_core::{address::ListenAddr, runtime::Driver};
@@ -84,7 +87,7 @@ pub fn run(
     privileges::seal(&settings.privileges).map_err(RunError::Privileges)?;
     let (orders, inbox) = control::channel();
     control::signals::watch(orders).map_err(RunError::Start)?;
-    let running = startup::start(&settings, front)?;
+    let running = startup::start(&settings, front, Arc::new(systemd::given()))?;
     on_ready(&running.ready);
     let how = shutdown::serve(&running, &inbox);
     shutdown::end(running, &inbox, how, settings.policy.timeouts.drain);

@@ -81,6 +81,8 @@ fn carry_out(running: &Running, request: Request) -> Option<End> {
 
 /// Returns whether the drain had to be cut.
 fn drain(running: &Running, inbox: &Inbox, deadline: Instant) -> bool {
+    // The last handles are those of the workers, so that a port refuses once they have stopped.
+    running.estate.release_all();
     running.drain.advance(DrainPhase::Draining);
     while !running.workers.iter().all(|worker| worker.is_finished()) {
         let next = inbox.wait_for(POLL);

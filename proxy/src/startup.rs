@@ -2,6 +2,7 @@
 
 mod generation;
 mod limiting;
+mod powers;
 mod sockets;
 mod static_nodes;
 
@@ -14,9 +15,9 @@ use std::{
 use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
-    address::ListenAddr,
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
+    estate::Estate,
     listener::ListenError,
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
@@ -38,7 +39,7 @@ use crate::{
     front::Front,
     http::rejects,
     policy::streams::Switch,
-    privileges::{self, PrivilegeError},
+    privileges::PrivilegeError,
     stats::RouterState,
     tls::{
         cert_desk::CertDesk,
@@ -104,32 +105,41 @@ pub struct Running {
     pub ready: Ready,
     /// Files of the unix listeners; they go at the end.
     pub socket_files: Vec<SocketFile>,
+    /// Second handles of everything bound.
+    pub estate: Arc<Estate>,
 }
 
 /// Starts everything.
 ///
 /// # Errors
 /// [`RunError`]; nothing keeps running then but what the end of the process takes along.
-pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError> {
+pub fn start(
+    settings: &Settings,
+    front: impl Front,
+    estate: Arc<Estate>,
+) -> Result<Running, RunError> {
     let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
     let certs = CertStore::empty();
     let mut loader = CertLoader::new(cert_config(settings), certs.clone())?;
     loader.load_initial()?;
-    let mut sockets = Sockets::bind(settings)?;
-    let admin = bind_admin(settings)?;
+    let mut sockets = Sockets::bind(settings, &estate)?;
+    let admin = bind_admin(settings, &estate)?;
     let (table_writer, table) = TableWriter::new();
     let counters = Arc::new(SubscriptionCounters::default());
     let (cert_requests, requested) = mpsc::channel();
     let own = sockets.own_addresses(admin.as_ref());
     let subscriber = Subscriber::bind(
-        subscriber_config(settings, own),
+        subscriber_config(settings, own, &estate),
         table_writer,
         counters.clone(),
         CertDesk::new(certs.clone(), cert_requests),
     )?;
     let subscribe = subscriber.local_addrs();
-    give_up_powers(settings, &sockets, &subscribe, admin.as_ref())?;
+    for unclaimed in estate.close_unclaimed() {
+        tracing::warn!("{unclaimed} was inherited and is not configured: closed");
+    }
+    powers::give_up(settings, &sockets, &subscribe, admin.as_ref())?;
     let (log, log_writer) =
         AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
 
@@ -172,29 +182,17 @@ pub fn start(settings: &Settings, front: impl Front) -> Result<Running, RunError
     };
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
     let socket_files = sockets.files;
-    Ok(Running { workers, drain, subscriber, cert_loader, log_writer, admin, ready, socket_files })
-}
-
-/// Everything that needs powers is done. Nothing serves yet.
-fn give_up_powers(
-    settings: &Settings,
-    sockets: &Sockets,
-    subscribe: &[ListenAddr],
-    admin: Option<&AdminServer>,
-) -> Result<(), RunError> {
-    let listeners = sockets.files.iter().map(SocketFile::path);
-    let others = subscribe.iter().chain(admin.map(AdminServer::local_addr));
-    let others = others.filter_map(|address| match address {
-        ListenAddr::Unix(path) => Some(path.as_path()),
-        ListenAddr::Tcp(_) => None,
-    });
-    privileges::give_up(&settings.privileges, listeners.chain(others))
-        .map_err(RunError::Privileges)?;
-    for (path, error) in privileges::unreadable(settings) {
-        let path = path.display();
-        tracing::warn!(%path, %error, "this cannot be read again, so its changes will not be seen");
-    }
-    Ok(())
+    Ok(Running {
+        workers,
+        drain,
+        subscriber,
+        cert_loader,
+        log_writer,
+        admin,
+        ready,
+        socket_files,
+        estate,
+    })
 }
 
 struct Fleet<'a> {
@@ -242,9 +240,13 @@ impl Fleet<'_> {
     }
 }
 
-fn bind_admin(settings: &Settings) -> Result<Option<AdminServer>, AdminError> {
+fn bind_admin(
+    settings: &Settings,
+    estate: &Arc<Estate>,
+) -> Result<Option<AdminServer>, AdminError> {
     let Some(listen) = settings.admin.clone() else { return Ok(None) };
-    AdminServer::bind(AdminConfig { listen, host_names: vec![hostname()] }).map(Some)
+    AdminServer::bind(AdminConfig { listen, host_names: vec![hostname()], estate: estate.clone() })
+        .map(Some)
 }
 
 fn cert_config(settings: &Settings) -> CertLoaderConfig {
@@ -257,7 +259,11 @@ fn cert_config(settings: &Settings) -> CertLoaderConfig {
     }
 }
 
-fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig {
+fn subscriber_config(
+    settings: &Settings,
+    own: Vec<Address>,
+    estate: &Arc<Estate>,
+) -> SubscriberConfig {
     let mut policy = UpstreamPolicy::default_allow();
     if !settings.upstream_allow.is_empty() {
         policy.allow.clone_from(&settings.upstream_allow);
@@ -284,6 +290,7 @@ fn subscriber_config(settings: &Settings, own: Vec<Address>) -> SubscriberConfig
         },
         static_nodes: settings.route.iter().map(static_nodes::facts).collect(),
         handed_over: None,
+        estate: estate.clone(),
     }
 }
 

@@ -22,6 +22,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::address::ListenAddr;
+use crate::estate::Estate;
 use host_check::KnownHosts;
 use socket::AdminSocket;
 
@@ -67,6 +68,8 @@ pub struct AdminConfig {
     pub listen: ListenAddr,
     /// Names besides IP addresses and `localhost` that a TCP client may call this machine by.
     pub host_names: Vec<String>,
+    /// Where a bound socket may be already.
+    pub estate: Arc<Estate>,
 }
 
 /// The admin socket cannot be served.
@@ -103,7 +106,7 @@ impl AdminServer {
             ListenAddr::Tcp(_) => KnownHosts::new(config.host_names),
             ListenAddr::Unix(_) => KnownHosts::any(),
         };
-        match AdminSocket::bind(&config.listen) {
+        match AdminSocket::bind(&config.listen, &config.estate) {
             Ok(socket) => Ok(Self { socket, hosts }),
             Err(cause) => Err(AdminError::Bind { address: config.listen, cause }),
         }

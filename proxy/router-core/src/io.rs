@@ -6,6 +6,7 @@
 //! while its connection is still wanted.
 
 mod closing;
+mod listening;
 mod pending;
 
 use std::{
@@ -19,7 +20,8 @@ use std::{
 use monoio::{
     buf::{IoBuf, IoBufMut},
     io::{
-        AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
+        AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, CancelHandle, Canceller, OwnedReadHalf,
+        OwnedWriteHalf, Splitable,
     },
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
@@ -31,6 +33,7 @@ use route_table::Address;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::{deadline::Watch, local_peer};
+pub use listening::{AcceptStop, Accepted, Listener};
 use pending::Pending;
 
 /// Pause before a connect to a unix socket whose backlog is full is tried again.
@@ -249,49 +252,6 @@ pub fn close(read: ReadHalf, write: WriteHalf) {
     };
     if let Some(fd) = fd {
         closing::at_end_of_turn(fd);
-    }
-}
-
-/// A connection just accepted.
-pub struct Accepted {
-    /// Receiving half.
-    pub read: ReadHalf,
-    /// Sending half.
-    pub write: WriteHalf,
-    /// The client's address; none for a unix socket.
-    pub peer: Option<SocketAddr>,
-}
-
-/// A listening socket on a worker's runtime.
-pub enum Listener {
-    /// A TCP socket.
-    Tcp(TcpListener),
-    /// A unix stream socket.
-    Unix(UnixListener),
-}
-
-impl Listener {
-    /// Takes over a bound, listening, non-blocking TCP socket.
-    pub fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
-        TcpListener::from_std(listener).map(Self::Tcp)
-    }
-
-    /// Takes over a bound, listening, non-blocking unix socket.
-    pub fn from_unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
-        UnixListener::from_std(listener).map(Self::Unix)
-    }
-
-    /// The next connection.
-    pub async fn accept(&self) -> io::Result<Accepted> {
-        let ((read, write), peer) = match self {
-            Self::Tcp(listener) => {
-                // It inherits TCP_NODELAY from its listener.
-                let (stream, peer) = listener.accept().await?;
-                (split_tcp(stream), Some(peer))
-            }
-            Self::Unix(listener) => (split_unix(listener.accept().await?.0), None),
-        };
-        Ok(Accepted { read, write, peer })
     }
 }
 

@@ -20,6 +20,7 @@ pub mod burst;
 pub mod clients;
 pub mod deadline;
 pub mod drain;
+pub mod estate;
 pub mod fairness;
 pub mod heads;
 pub mod io;

@@ -3,17 +3,19 @@
 //! Every worker gets its own SO_REUSEPORT socket of a TCP address, so the kernel spreads new
 //! connections over the cores and no worker wakes for another's client. A unix socket exists once;
 //! the workers share it. All binding happens on the main thread, so that an address that cannot be had is
-//! a start-up error and not a half-started router.
+//! a start-up error and not a half-started router. Sockets that the process was given
+//! ([`crate::estate`]) come first.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::Path};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::{
     address::ListenAddr,
+    estate::{Estate, Kind},
     io::Listener,
     local_peer,
-    socket_file::{SocketFile, SocketKind, clear_stale},
+    socket_file::{self, SocketFile, SocketKind, clear_stale},
 };
 
 /// Connections the kernel queues for one listening socket until a worker accepts them.
@@ -30,7 +32,7 @@ pub struct ListenError {
     pub cause: io::Error,
 }
 
-/// One socket per worker for one address.
+/// The sockets of one address.
 #[derive(Debug)]
 pub struct Bound {
     /// The address with the port the kernel chose, if it was asked to.
@@ -47,14 +49,18 @@ pub struct WorkerSocket {
 }
 
 impl Bound {
-    /// Binds `address` once per worker.
+    /// Takes what `estate` has of `address`, and binds what is missing to one socket per worker.
     ///
     /// # Errors
     /// [`ListenError`] with the address and the kernel's reason.
-    pub fn bind(address: &ListenAddr, workers: usize) -> Result<Self, ListenError> {
+    pub fn bind(
+        address: &ListenAddr,
+        workers: usize,
+        estate: &Estate,
+    ) -> Result<Self, ListenError> {
         let bound = match address {
-            ListenAddr::Tcp(wanted) => bind_tcp(*wanted, workers),
-            ListenAddr::Unix(path) => bind_unix(path.clone(), workers),
+            ListenAddr::Tcp(wanted) => bind_tcp(*wanted, workers, estate),
+            ListenAddr::Unix(path) => bind_unix(path, workers, estate),
         };
         bound.map_err(|cause| ListenError { address: address.to_string(), cause })
     }
@@ -64,7 +70,8 @@ impl Bound {
         self.file.take()
     }
 
-    /// Hands out the sockets, one per worker.
+    /// Hands out the sockets, in turn to workers from zero on: at least one for each, and more if a process
+    /// with more workers left more.
     pub fn into_worker_sockets(self) -> impl Iterator<Item = WorkerSocket> {
         let is_unix = matches!(self.address, ListenAddr::Unix(_));
         self.sockets.into_iter().map(move |socket| WorkerSocket { socket, is_unix })
@@ -80,56 +87,62 @@ impl WorkerSocket {
             Listener::from_tcp(self.socket.into())
         }
     }
-
-    /// A second handle on the same socket, for ending its accepts.
-    pub fn closer(&self) -> io::Result<Closer> {
-        self.socket.try_clone().map(Closer)
-    }
 }
 
-/// Ends the accepts of a listening socket from another task or thread.
-#[derive(Debug)]
-pub struct Closer(Socket);
-
-impl Closer {
-    /// Stops listening: the pending accept fails and new connections are refused.
-    pub fn close(self) {
-        let _ = self.0.shutdown(std::net::Shutdown::Both);
+fn bind_tcp(wanted: SocketAddr, workers: usize, estate: &Estate) -> io::Result<Bound> {
+    let mut sockets = estate.take(Kind::Stream, &ListenAddr::Tcp(wanted))?;
+    for socket in &sockets {
+        prepare_tcp(socket, wanted)?;
     }
-}
-
-fn bind_tcp(wanted: SocketAddr, workers: usize) -> io::Result<Bound> {
+    if let Some(first) = sockets.first()
+        && !first.reuse_port()?
+    {
+        // Whoever bound it allows no second one, so the workers share it like a unix socket.
+        for _ in sockets.len()..workers {
+            sockets.push(sockets[0].try_clone()?);
+        }
+    }
     let mut address = wanted;
-    let mut sockets = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking().cloexec(),
-            Some(Protocol::TCP),
-        )?;
-        if address.is_ipv6() {
-            // `[::]` and `0.0.0.0` are two addresses here, whatever the system's default.
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        if sockets.is_empty() && address.port() != 0 {
-            refuse_if_taken(address)?;
-        }
-        socket.set_reuse_port(true)?;
-        // Heads and bodies go out in separate sends; waiting to merge them only delays. Connections
-        // inherit it.
-        socket.set_tcp_nodelay(true)?;
-        if address.ip().is_loopback() {
-            local_peer::spare_pacing(&socket);
-        }
-        socket.bind(&SockAddr::from(address))?;
-        socket.listen(BACKLOG)?;
+    while sockets.len() < workers {
+        let socket = listen_tcp(address, sockets.is_empty())?;
         if let Some(actual) = socket.local_addr()?.as_socket() {
             address = actual;
         }
+        estate.keep(Kind::Stream, &ListenAddr::Tcp(address), &socket)?;
         sockets.push(socket);
     }
     Ok(Bound { address: ListenAddr::Tcp(address), sockets, file: None })
+}
+
+fn listen_tcp(address: SocketAddr, is_first: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        // `[::]` and `0.0.0.0` are two addresses here, whatever the system's default.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    if is_first && address.port() != 0 {
+        refuse_if_taken(address)?;
+    }
+    socket.set_reuse_port(true)?;
+    prepare_tcp(&socket, address)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// What connections inherit.
+fn prepare_tcp(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    // Heads and bodies go out in separate sends; waiting to merge them only delays.
+    socket.set_tcp_nodelay(true)?;
+    if address.ip().is_loopback() {
+        local_peer::spare_pacing(socket);
+    }
+    Ok(())
 }
 
 /// SO_REUSEPORT would let a second router of the same user share the port silently and take half of
@@ -143,27 +156,53 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
     probe.bind(&SockAddr::from(address))
 }
 
-fn bind_unix(path: PathBuf, workers: usize) -> io::Result<Bound> {
-    clear_stale(&path, SocketKind::Stream)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-    socket.bind(&SockAddr::unix(&path)?)?;
-    socket.listen(BACKLOG)?;
-    let mut sockets = Vec::with_capacity(workers);
-    for _ in 1..workers {
-        sockets.push(socket.try_clone()?);
+fn bind_unix(path: &Path, workers: usize, estate: &Estate) -> io::Result<Bound> {
+    let address = ListenAddr::Unix(path.to_owned());
+    let mut sockets = match socket_file::is_socket(path) {
+        true => estate.take(Kind::Stream, &address)?,
+        // Nobody could connect to it any more.
+        false => Vec::new(),
+    };
+    if sockets.is_empty() {
+        clear_stale(path, SocketKind::Stream)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        socket.listen(BACKLOG)?;
+        estate.keep(Kind::Stream, &address, &socket)?;
+        sockets.push(socket);
     }
-    sockets.push(socket);
-    let file = Some(SocketFile::bound_at(&path)?);
-    Ok(Bound { address: ListenAddr::Unix(path), sockets, file })
+    for _ in sockets.len()..workers {
+        sockets.push(sockets[0].try_clone()?);
+    }
+    let file = Some(estate.file_at(Kind::Stream, path)?);
+    Ok(Bound { address, sockets, file })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estate::Owner;
+
+    fn bind(address: &ListenAddr, workers: usize, estate: &Estate) -> Bound {
+        Bound::bind(address, workers, estate).unwrap()
+    }
+
+    fn any() -> ListenAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    /// An estate as the next process finds it.
+    fn passed_on(estate: &Estate) -> Estate {
+        let next = Estate::default();
+        for bequest in estate.bequeath().unwrap() {
+            next.inherit(bequest.socket.into(), Owner::Router).unwrap();
+        }
+        next
+    }
 
     #[test]
     fn all_workers_share_the_port_the_kernel_chose() {
-        let bound = Bound::bind(&"127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let bound = bind(&any(), 3, &Estate::default());
         let ListenAddr::Tcp(address) = bound.address.clone() else { panic!("a TCP address") };
         assert_ne!(address.port(), 0);
         assert_eq!(bound.into_worker_sockets().count(), 3);
@@ -171,9 +210,45 @@ mod tests {
 
     #[test]
     fn port_of_another_listener_is_refused() {
-        let first = Bound::bind(&"127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let error = Bound::bind(&first.address, 1).unwrap_err();
+        let first = bind(&any(), 1, &Estate::default());
+        let error = Bound::bind(&first.address, 1, &Estate::default()).unwrap_err();
         assert_eq!(error.cause.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    }
+
+    #[test]
+    fn all_sockets_left_by_another_process_are_used_whatever_the_number_of_workers() {
+        for (before, after, sockets) in [(3, 3, 3), (1, 3, 3), (3, 1, 3)] {
+            let estate = Estate::default();
+            let first = bind(&any(), before, &estate);
+            let next = passed_on(&estate);
+            let second = bind(&first.address, after, &next);
+            assert!(next.close_unclaimed().is_empty());
+            assert_eq!(next.bequeath().unwrap().len(), sockets);
+            assert_eq!(second.into_worker_sockets().count(), sockets);
+        }
+    }
+
+    #[test]
+    fn a_socket_that_allows_no_second_one_is_shared() {
+        let given = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = ListenAddr::Tcp(given.local_addr().unwrap());
+        let estate = Estate::default();
+        estate.inherit(given.into(), Owner::Manager).unwrap();
+        assert_eq!(bind(&address, 3, &estate).into_worker_sockets().count(), 3);
+        assert_eq!(estate.bequeath().unwrap().len(), 1, "it is one socket");
+    }
+
+    #[test]
+    fn a_unix_socket_without_its_file_is_bound_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = ListenAddr::Unix(dir.path().join("s.sock"));
+        let estate = Estate::default();
+        let mut first = bind(&address, 2, &estate);
+        let next = passed_on(&estate);
+        drop(first.take_file());
+        let _second = bind(&address, 2, &next);
+        assert_eq!(next.close_unclaimed().len(), 1);
+        assert!(std::os::unix::net::UnixStream::connect(address.path().unwrap()).is_ok());
     }
 }

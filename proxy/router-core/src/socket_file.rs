@@ -3,12 +3,17 @@
 //! Another process may have bound the path since, so only the file that was bound here is removed.
 
 use std::{
-    fs, io,
+    fs::{self, Permissions},
+    io,
     os::unix::{
-        fs::{FileTypeExt, MetadataExt},
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
         net::{UnixDatagram, UnixStream},
     },
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// How a socket is asked whether somebody owns it.
@@ -25,6 +30,8 @@ pub enum SocketKind {
 pub struct SocketFile {
     path: PathBuf,
     device_inode: (u64, u64),
+    /// Somebody else has the socket too.
+    stays: Arc<AtomicBool>,
 }
 
 impl SocketFile {
@@ -33,7 +40,15 @@ impl SocketFile {
     /// # Errors
     /// If it is gone already.
     pub fn bound_at(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), device_inode: device_inode(path)? })
+        let stays = Arc::default();
+        Ok(Self { path: path.to_owned(), device_inode: device_inode(path)?, stays })
+    }
+
+    /// Leaves the file where it is if `stays` is set by then.
+    #[must_use]
+    pub fn unless(mut self, stays: Arc<AtomicBool>) -> Self {
+        self.stays = stays;
+        self
     }
 
     /// Where it is.
@@ -44,7 +59,8 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if device_inode(&self.path).is_ok_and(|found| found == self.device_inode) {
+        let is_ours = device_inode(&self.path).is_ok_and(|found| found == self.device_inode);
+        if is_ours && !self.stays.load(Ordering::Acquire) {
             // A directory that became read-only keeps the file; the next start clears it.
             let _ = fs::remove_file(&self.path);
         }
@@ -54,6 +70,25 @@ impl Drop for SocketFile {
 fn device_inode(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
+
+/// Whether there is a socket at `path`.
+#[must_use]
+pub fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// Makes the mode of the socket at `path` exactly `mode`, if it is not that already.
+///
+/// # Errors
+/// If it is somebody else's and has another mode.
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.permissions().mode() & MODE_BITS == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+const MODE_BITS: u32 = 0o7777;
 
 /// Removes the socket file that a dead process left at `path`, if one did.
 ///

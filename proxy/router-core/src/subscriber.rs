@@ -23,6 +23,7 @@ use subscribe::{
 };
 
 use crate::address::ListenAddr;
+use crate::estate::Estate;
 
 mod counters;
 mod effects;
@@ -73,6 +74,8 @@ pub struct SubscriberConfig {
     pub static_nodes: Vec<(RouteKey, NodeFacts)>,
     /// What a predecessor exported when it froze ([`SubscriberHandle::freeze`]).
     pub handed_over: Option<Vec<u8>>,
+    /// Where bound sockets may be already.
+    pub estate: Arc<Estate>,
 }
 
 /// What the certificate loader is asked for.
@@ -203,6 +206,7 @@ impl Subscriber {
             registry,
             static_nodes,
             handed_over,
+            estate,
         } = config;
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
@@ -223,7 +227,7 @@ impl Subscriber {
         let mut key_directories =
             KeyDirectories { keys: sign_directory, owners: OwnerDirectories(owner_dirs) };
         let bind = |addr| {
-            DatagramSocket::bind(&addr, senders, ask, &multicast_interfaces)
+            DatagramSocket::bind(&addr, senders, ask, &multicast_interfaces, &estate)
                 .map_err(|cause| SubscriberError::Bind { addr, cause })
         };
         let sockets = binds.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;

@@ -351,7 +351,8 @@ mod tests {
     use super::*;
     use crate::{
         deadline,
-        io::{Listener, sleep_ms, spawn},
+        estate::Estate,
+        io::{AcceptStop, Listener, sleep_ms, spawn},
         listener::Bound,
         runtime::{Driver, IoChoice, choose_driver, run as block_on},
     };
@@ -365,12 +366,12 @@ mod tests {
     /// Two connected sockets of this worker: the near halves, and the far ones as a plain stream.
     async fn pair() -> (ReadHalf, WriteHalf, std::net::TcpStream) {
         let any = "127.0.0.1:0".parse().unwrap();
-        let bound = Bound::bind(&any, 1).unwrap();
+        let bound = Bound::bind(&any, 1, &Estate::default()).unwrap();
         let address = bound.address.ip().unwrap();
         let socket = bound.into_worker_sockets().next().unwrap();
         let far = std::net::TcpStream::connect(address).unwrap();
         let listener: Listener = socket.into_listener().unwrap();
-        let accepted = listener.accept().await.unwrap();
+        let accepted = listener.accept(&AcceptStop::new()).await.unwrap();
         (accepted.read, accepted.write, far)
     }
 

@@ -17,8 +17,8 @@ use nix::unistd::Pid;
 use crate::{
     deadline,
     drain::{Drain, DrainPhase},
-    io::{Accepted, Listener, sleep_ms, spawn},
-    listener::{Closer, WorkerSocket},
+    io::{AcceptStop, Accepted, Listener, sleep_ms, spawn},
+    listener::WorkerSocket,
     metrics::{Counter, Shard},
     runtime::{self, Driver},
 };
@@ -125,7 +125,8 @@ fn pin(core: Option<usize>) {
 struct Worker<S> {
     service: Rc<S>,
     admission: Rc<Admission>,
-    closers: Vec<Closer>,
+    /// One per listener; shared with its loop, which drops its handle as it ends.
+    stops: Vec<Rc<AcceptStop>>,
     drain: Arc<Drain>,
 }
 
@@ -154,17 +155,18 @@ fn listen<S: Service>(plan: WorkerPlan<S::Role>, service: S) -> io::Result<Worke
         connections_max: plan.connections_max,
         shard: plan.shard,
     });
-    let mut closers = Vec::with_capacity(plan.sockets.len());
+    let mut stops = Vec::with_capacity(plan.sockets.len());
     for (socket, role) in plan.sockets {
-        closers.push(socket.closer()?);
         let listener = socket.into_listener()?;
-        spawn(accept_loop(listener, role, service.clone(), admission.clone(), plan.drain.clone()));
+        let stop = Rc::new(AcceptStop::new());
+        stops.push(stop.clone());
+        spawn(accept_loop(listener, role, service.clone(), admission.clone(), stop));
     }
-    Ok(Worker { service, admission, closers, drain: plan.drain })
+    Ok(Worker { service, admission, stops, drain: plan.drain })
 }
 
 impl<S: Service> Worker<S> {
-    async fn run(mut self) {
+    async fn run(self) {
         loop {
             sleep_ms(deadline::TICK_MS).await;
             deadline::tick();
@@ -175,9 +177,9 @@ impl<S: Service> Worker<S> {
                 DrainPhase::Draining => {
                     if !deadline::is_draining() {
                         deadline::start_drain();
-                        self.closers.drain(..).for_each(Closer::close);
+                        self.stops.iter().for_each(|stop| stop.stop());
                     }
-                    if self.admission.open.get() == 0 {
+                    if self.admission.open.get() == 0 && !self.is_accepting() {
                         return;
                     }
                 }
@@ -186,17 +188,24 @@ impl<S: Service> Worker<S> {
     }
 }
 
+impl<S> Worker<S> {
+    /// Whether a loop runs that may still have a connection to hand over.
+    fn is_accepting(&self) -> bool {
+        self.stops.iter().any(|stop| Rc::strong_count(stop) > 1)
+    }
+}
+
 async fn accept_loop<S: Service>(
     listener: Listener,
     role: S::Role,
     service: Rc<S>,
     admission: Rc<Admission>,
-    drain: Arc<Drain>,
+    stop: Rc<AcceptStop>,
 ) {
     loop {
-        match listener.accept().await {
+        match listener.accept(&stop).await {
             Ok(accepted) => admit(accepted, role, &service, &admission),
-            Err(_closed) if drain.phase() != DrainPhase::Serving => return,
+            Err(_called_off) if stop.is_stopped() => return,
             Err(_scarce) => {
                 admission.shard.add(Counter::AcceptFailures, 1);
                 sleep_ms(ACCEPT_PAUSE_MS).await;

@@ -4,6 +4,7 @@ use route_table::Address;
 use router_core::{
     address::ListenAddr,
     admin::AdminServer,
+    estate::Estate,
     listener::{Bound, ListenError, WorkerSocket},
     socket_file::SocketFile,
 };
@@ -23,20 +24,21 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Binds all of them.
+    /// Takes what `estate` has of them and binds the rest.
     ///
     /// # Errors
     /// [`ListenError`] of the first that cannot be had.
-    pub fn bind(settings: &Settings) -> Result<Self, ListenError> {
+    pub fn bind(settings: &Settings, estate: &Estate) -> Result<Self, ListenError> {
         let mut sockets = Self { bound: Vec::new(), files: Vec::new(), by_worker: Vec::new() };
         sockets.by_worker.resize_with(settings.workers, Vec::new);
         for (address, role) in wanted(settings) {
-            let mut bound = Bound::bind(address, settings.workers)?;
+            let mut bound = Bound::bind(address, settings.workers, estate)?;
             sockets.files.extend(bound.take_file());
             let role = Role { port: bound.address.ip().map(|ip| ip.port()), ..role };
             sockets.bound.push((bound.address.clone(), role));
-            for (mine, socket) in sockets.by_worker.iter_mut().zip(bound.into_worker_sockets()) {
-                mine.push((socket, role));
+            let turns = (0..settings.workers).cycle();
+            for (worker, socket) in turns.zip(bound.into_worker_sockets()) {
+                sockets.by_worker[worker].push((socket, role));
             }
         }
         Ok(sockets)

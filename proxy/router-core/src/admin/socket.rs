@@ -1,13 +1,14 @@
 //! Binding the admin socket, and taking its file away again.
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
+use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::ListenAddr;
-use crate::socket_file::{SocketFile, SocketKind, clear_stale};
+use crate::estate::{Estate, Kind};
+use crate::socket_file::{self, SocketFile, SocketKind, clear_stale};
 
 /// A listening socket that removes its file when it is dropped.
 #[derive(Debug)]
@@ -19,28 +20,36 @@ pub(super) struct AdminSocket {
 }
 
 impl AdminSocket {
-    pub(super) fn bind(address: &ListenAddr) -> io::Result<Self> {
+    /// Takes it from `estate`, or binds it.
+    pub(super) fn bind(address: &ListenAddr, estate: &Estate) -> io::Result<Self> {
         match address {
             ListenAddr::Tcp(wanted) => {
-                let domain = Domain::for_address(*wanted);
-                let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), None)?;
-                if wanted.is_ipv6() {
-                    socket.set_only_v6(true)?;
+                if let Some(socket) = estate.take(Kind::Stream, address)?.pop() {
+                    return Ok(Self { socket, address: address.clone(), _file: None });
                 }
-                socket.set_reuse_address(true)?;
-                socket.bind(&SockAddr::from(*wanted))?;
-                socket.listen(BACKLOG)?;
+                let socket = bind_tcp(*wanted)?;
                 let actual = socket.local_addr()?.as_socket().unwrap_or(*wanted);
-                Ok(Self { socket, address: ListenAddr::Tcp(actual), _file: None })
+                let address = ListenAddr::Tcp(actual);
+                estate.keep(Kind::Stream, &address, &socket)?;
+                Ok(Self { socket, address, _file: None })
             }
             ListenAddr::Unix(path) => {
-                clear_stale(path, SocketKind::Stream)?;
-                let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-                socket.bind(&SockAddr::unix(path)?)?;
-                // Before `listen`, so that nobody connects while the file has wider permissions.
-                fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                socket.listen(BACKLOG)?;
-                let file = Some(SocketFile::bound_at(path)?);
+                let given = match socket_file::is_socket(path) {
+                    true => estate.take(Kind::Stream, address)?.pop(),
+                    false => None,
+                };
+                let socket = match given {
+                    Some(socket) => {
+                        socket_file::set_mode(path, MODE)?;
+                        socket
+                    }
+                    None => {
+                        let socket = bind_unix(path)?;
+                        estate.keep(Kind::Stream, address, &socket)?;
+                        socket
+                    }
+                };
+                let file = Some(estate.file_at(Kind::Stream, path)?);
                 Ok(Self { socket, address: address.clone(), _file: file })
             }
         }
@@ -56,4 +65,28 @@ impl AdminSocket {
     }
 }
 
+fn bind_tcp(wanted: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(wanted);
+    let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), None)?;
+    if wanted.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(wanted))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &Path) -> io::Result<Socket> {
+    clear_stale(path, SocketKind::Stream)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before `listen`, so that nobody connects while the file has wider permissions.
+    socket_file::set_mode(path, MODE)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
 const BACKLOG: i32 = 128;
+/// The operator's alone.
+const MODE: u32 = 0o600;

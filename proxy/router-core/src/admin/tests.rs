@@ -39,7 +39,8 @@ struct Running {
 
 impl Running {
     fn start(listen: ListenAddr) -> Self {
-        let config = AdminConfig { listen, host_names: vec!["router7".into()] };
+        let config =
+            AdminConfig { listen, host_names: vec!["router7".into()], estate: Arc::default() };
         let server = AdminServer::bind(config).unwrap();
         let address = server.local_addr().clone();
         let source = Arc::new(Fake::default());
@@ -181,13 +182,18 @@ fn dead_socket_file_is_replaced_but_a_live_one_and_a_file_are_not() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let admin = Running::start(ListenAddr::Unix(path.clone()));
 
-    let again = AdminConfig { listen: ListenAddr::Unix(path), host_names: vec![] };
+    let again =
+        AdminConfig { listen: ListenAddr::Unix(path), host_names: vec![], estate: Arc::default() };
     assert!(matches!(AdminServer::bind(again), Err(AdminError::Bind { .. })));
     drop(admin);
 
     let file = dir.path().join("precious");
     std::fs::write(&file, "text").unwrap();
-    let over = AdminConfig { listen: ListenAddr::Unix(file.clone()), host_names: vec![] };
+    let over = AdminConfig {
+        listen: ListenAddr::Unix(file.clone()),
+        host_names: vec![],
+        estate: Arc::default(),
+    };
     assert!(matches!(AdminServer::bind(over), Err(AdminError::Bind { .. })));
     assert_eq!(std::fs::read_to_string(file).unwrap(), "text");
 }

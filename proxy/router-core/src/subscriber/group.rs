@@ -49,17 +49,35 @@ impl Cast {
     /// After the bind: joins the group on the interfaces with these addresses, or, if none is named,
     /// where the kernel's routes say.
     pub(super) fn join(self, socket: &Socket, interfaces: &[Ipv4Addr]) -> io::Result<()> {
+        self.join_each(socket, interfaces, |_| false)
+    }
+
+    /// [`Self::join`] for a socket that may be a member already.
+    pub(super) fn join_again(self, socket: &Socket, interfaces: &[Ipv4Addr]) -> io::Result<()> {
+        self.join_each(socket, interfaces, |cause| cause.kind() == io::ErrorKind::AddrInUse)
+    }
+
+    fn join_each(
+        self,
+        socket: &Socket,
+        interfaces: &[Ipv4Addr],
+        is_fine: impl Fn(&io::Error) -> bool,
+    ) -> io::Result<()> {
         let Self::Group(group) = self else { return Ok(()) };
         let by_route = [Ipv4Addr::UNSPECIFIED];
         let interfaces = if interfaces.is_empty() { &by_route } else { interfaces };
         interfaces.iter().try_for_each(|interface| {
-            socket.join_multicast_v4(&group, interface).map_err(|cause| {
-                let at = match interface.is_unspecified() {
-                    true => "without multicast-interface".to_owned(),
-                    false => format!("on {interface}"),
-                };
-                io::Error::new(cause.kind(), format!("the group is not joined {at}: {cause}"))
-            })
+            match socket.join_multicast_v4(&group, interface) {
+                Err(cause) if !is_fine(&cause) => {
+                    let at = match interface.is_unspecified() {
+                        true => "without multicast-interface".to_owned(),
+                        false => format!("on {interface}"),
+                    };
+                    let why = format!("the group is not joined {at}: {cause}");
+                    Err(io::Error::new(cause.kind(), why))
+                }
+                _ => Ok(()),
+            }
         })
     }
 }

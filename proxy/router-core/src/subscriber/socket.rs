@@ -7,11 +7,9 @@
 //! kernel is told so before there is an address to send to. None is shared with another process:
 //! a second router on the same address is an error, but for multicast and broadcast.
 
-use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -20,7 +18,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::group::Cast;
 use super::limits::RECEIVE_BUFFER_BYTES;
 use crate::address::ListenAddr;
-use crate::socket_file::{SocketFile, SocketKind, clear_stale};
+use crate::estate::{Estate, Kind as SocketOf};
+use crate::socket_file::{self, SocketFile, SocketKind, clear_stale};
 
 /// Mode of a unix socket whose datagrams prove themselves.
 const MODE_SIGNED: u32 = 0o666;
@@ -67,10 +66,11 @@ impl DatagramSocket {
         senders: Senders,
         credentials: AskCredentials,
         interfaces: &[Ipv4Addr],
+        estate: &Estate,
     ) -> io::Result<Self> {
         match addr {
-            ListenAddr::Tcp(addr) => bind_udp(*addr, interfaces),
-            ListenAddr::Unix(path) => bind_unix(path, senders, credentials),
+            ListenAddr::Tcp(addr) => bind_udp(*addr, interfaces, estate),
+            ListenAddr::Unix(path) => bind_unix(path, senders, credentials, estate),
         }
     }
 
@@ -104,17 +104,26 @@ impl AsFd for DatagramSocket {
     }
 }
 
-fn bind_udp(addr: SocketAddr, interfaces: &[Ipv4Addr]) -> io::Result<DatagramSocket> {
-    let cast = Cast::of(addr)?;
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    if addr.is_ipv6() {
+fn bind_udp(
+    wanted: SocketAddr,
+    interfaces: &[Ipv4Addr],
+    estate: &Estate,
+) -> io::Result<DatagramSocket> {
+    let cast = Cast::of(wanted)?;
+    if let Some(socket) = estate.take(SocketOf::Datagram, &ListenAddr::Tcp(wanted))?.pop() {
+        cast.join_again(&socket, interfaces)?;
+        return Ok(DatagramSocket::prepared(socket.into(), Kind::Udp(wanted)));
+    }
+    let socket = Socket::new(Domain::for_address(wanted), Type::DGRAM, Some(Protocol::UDP))?;
+    if wanted.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
     cast.prepare(&socket)?;
-    socket.bind(&addr.into())?;
+    socket.bind(&wanted.into())?;
     cast.join(&socket, interfaces)?;
-    let bound = socket.local_addr()?.as_socket().unwrap_or(addr);
+    let bound = socket.local_addr()?.as_socket().unwrap_or(wanted);
+    estate.keep(SocketOf::Datagram, &ListenAddr::Tcp(bound), &socket)?;
     Ok(DatagramSocket::prepared(socket.into(), Kind::Udp(bound)))
 }
 
@@ -122,7 +131,29 @@ fn bind_unix(
     path: &Path,
     senders: Senders,
     credentials: AskCredentials,
+    estate: &Estate,
 ) -> io::Result<DatagramSocket> {
+    let mode = match senders {
+        Senders::Everybody => MODE_SIGNED,
+        Senders::Group => MODE_UNSIGNED,
+    };
+    let given = match socket_file::is_socket(path) {
+        true => estate.take(SocketOf::Datagram, &ListenAddr::Unix(path.to_owned()))?.pop(),
+        false => None,
+    };
+    let socket = match given {
+        Some(socket) => {
+            setsockopt(&socket, sockopt::PassCred, &(credentials == AskCredentials::Yes))?;
+            socket
+        }
+        None => new_unix(path, credentials, estate)?,
+    };
+    socket_file::set_mode(path, mode)?;
+    let kind = Kind::Unix(estate.file_at(SocketOf::Datagram, path)?, credentials);
+    Ok(DatagramSocket::prepared(socket.into(), kind))
+}
+
+fn new_unix(path: &Path, credentials: AskCredentials, estate: &Estate) -> io::Result<Socket> {
     clear_stale(path, SocketKind::Datagram)?;
     let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
     socket.set_nonblocking(true)?;
@@ -130,13 +161,8 @@ fn bind_unix(
         setsockopt(&socket, sockopt::PassCred, &true)?;
     }
     socket.bind(&SockAddr::unix(path)?)?;
-    let mode = match senders {
-        Senders::Everybody => MODE_SIGNED,
-        Senders::Group => MODE_UNSIGNED,
-    };
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    let kind = Kind::Unix(SocketFile::bound_at(path)?, credentials);
-    Ok(DatagramSocket::prepared(socket.into(), kind))
+    estate.keep(SocketOf::Datagram, &ListenAddr::Unix(path.to_owned()), &socket)?;
+    Ok(socket)
 }
 
 impl DatagramSocket {

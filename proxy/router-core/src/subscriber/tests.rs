@@ -40,6 +40,7 @@ pub(super) fn config(binds: &[&str]) -> SubscriberConfig {
         registry: RegistryConfig::default(),
         static_nodes: Vec::new(),
         handed_over: None,
+        estate: Arc::default(),
     }
 }
 

@@ -28,12 +28,24 @@ impl Process {
     /// the signal sent when the value is dropped.
     #[track_caller]
     pub fn start(command: &mut Command, folder: &Path, name: &str, farewell: Signal) -> Self {
-        let (stdout, stderr) =
-            (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
-        let open = |path: &Path| File::create(path).expect("a log file");
-        command.stdin(Stdio::null()).stdout(open(&stdout)).stderr(open(&stderr)).process_group(0);
+        let stdout = File::create(folder.join(format!("{name}.out"))).expect("a log file");
+        Self::start_with(command, (Stdio::null(), stdout.into()), folder, name, farewell)
+    }
+
+    /// [`Self::start`] with this standard input and output.
+    #[track_caller]
+    pub fn start_with(
+        command: &mut Command,
+        (stdin, stdout): (Stdio, Stdio),
+        folder: &Path,
+        name: &str,
+        farewell: Signal,
+    ) -> Self {
+        let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let stderr = File::create(&err).expect("a log file");
+        command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child, name: name.to_owned(), stdout, stderr, farewell }
+        Self { child, name: name.to_owned(), stdout: out, stderr: err, farewell }
     }
 
     /// Process id, also the id of its group.
