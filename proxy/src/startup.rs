@@ -179,6 +179,7 @@ pub fn start(
         certs,
         log,
         drain: drain.clone(),
+        rates: Default::default(),
     };
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
     let socket_files = sockets.files;

@@ -6,7 +6,9 @@
 
 mod cert_metrics;
 mod legacy;
+pub mod overview;
 mod own;
+mod rates;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use route_table::{Dotsplit, RouteKey, Speech, TableHandle};
 use router_core::access_log::AccessLog;
 use router_core::address::ListenAddr;
-use router_core::admin::{AdminSource, ExplainFormat, Readiness};
+use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
 use router_core::metrics::{Metrics, ProcessFacts, TableCollector};
@@ -32,6 +34,7 @@ use crate::on_demand::emperor::Standing;
 use crate::policy::streams::Switch;
 use crate::tls::cert_store::CertStore;
 use cert_metrics::CertCollector;
+pub use rates::KeyRates;
 
 /// Everything an operator may ask about, as shared handles.
 pub struct RouterState {
@@ -65,6 +68,8 @@ pub struct RouterState {
     pub log: AccessLog,
     /// How far the end of this router is.
     pub drain: Arc<Drain>,
+    /// Rates of keys, for whoever looks.
+    pub rates: KeyRates,
 }
 
 impl RouterState {
@@ -99,7 +104,12 @@ impl AdminSource for RouterState {
         serde_json::to_string_pretty(&document).unwrap_or_default()
     }
 
+    fn overview_json(&self, question: &OverviewQuestion) -> String {
+        serde_json::to_string(&overview::Overview::of(self, question)).unwrap_or_default()
+    }
+
     fn metrics_text(&self) -> String {
+        self.rates.forget(deadline::process_ms());
         self.metrics.render(&[
             &self.process,
             &TableCollector::new(self.table.clone()),

@@ -6,8 +6,10 @@
 //! machine's: a web page in an administrator's browser that rebinds its own name to the admin
 //! address is refused. What is answered comes from an [`AdminSource`].
 
+mod dashboard;
 mod host_check;
 pub mod limits;
+mod overview;
 mod routes;
 mod serve;
 mod socket;
@@ -24,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::address::ListenAddr;
 use crate::estate::Estate;
 use host_check::KnownHosts;
+pub use overview::{KeyOrder, KeySort, OverviewQuestion};
 use socket::AdminSocket;
 
 /// What the admin socket tells. Called on the admin thread or one of its blocking threads; must
@@ -31,6 +34,8 @@ use socket::AdminSocket;
 pub trait AdminSource: Send + Sync + 'static {
     /// The router's state as one JSON document listing at most `keys_max` keys. May take a second.
     fn stats_json(&self, keys_max: usize) -> String;
+    /// What a dashboard shows, as JSON, with one page of keys. May take a second.
+    fn overview_json(&self, question: &OverviewQuestion) -> String;
     /// The page of metrics. May take a second.
     fn metrics_text(&self) -> String;
     /// Whether new connections should be sent here. Must be quick.

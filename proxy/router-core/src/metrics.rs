@@ -79,6 +79,15 @@ impl Metrics {
         self.sum(Counter::ConnectionsAccepted).saturating_sub(closed)
     }
 
+    /// One histogram over all workers: counts per bucket, not cumulative, and the sum in
+    /// microseconds.
+    pub fn latency(&self, latency: Latency) -> ([u64; BUCKETS], u64) {
+        let mut counts = [0; BUCKETS];
+        let sums = self.shards.iter().map(|shard| shard.add_latency_to(latency, &mut counts));
+        let sum_us = sums.sum();
+        (counts, sum_us)
+    }
+
     /// Refused heads over all workers by reason.
     pub fn head_rejects(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.head_reject_reasons.iter().enumerate().map(|(i, reason)| {
@@ -115,9 +124,7 @@ impl Collector for Metrics {
         self.per_worker(&catalog::UPSTREAM_IDLE, WorkerCell::UpstreamIdle, page);
         self.per_worker(&catalog::WORKER_CPU, WorkerCell::CpuMicros, page);
         for latency in Latency::ALL {
-            let mut counts = [0; BUCKETS];
-            let sums = self.shards.iter().map(|shard| shard.add_latency_to(latency, &mut counts));
-            let sum_us = sums.sum();
+            let (counts, sum_us) = self.latency(latency);
             page.histogram(latency.family(), &counts, sum_us);
         }
     }

@@ -33,7 +33,7 @@ impl Banner {
         let first = |addrs: &[ListenAddr]| addrs.iter().find_map(ListenAddr::ip);
         let mut text = String::from("\nThe router is up and the demo site has subscribed.\n\n");
         let mut line = |what: &str, value: String| {
-            let _ = writeln!(text, "  {what:<10}{value}");
+            let _ = writeln!(text, "  {what:<11}{value}");
         };
         let http = first(&ready.http).map_or(0, |addr| addr.port());
         line("site", format!("http://{DEMO_KEY}:{http}/"));
@@ -42,6 +42,7 @@ impl Banner {
             line("https", format!("https://{DEMO_KEY}:{port}/   (self-signed: curl wants -k)"));
         }
         if let Some(addr) = ready.admin.as_ref().and_then(ListenAddr::ip) {
+            line("dashboard", format!("http://{addr}/dashboard"));
             line("stats", format!("http://{addr}/stats"));
             line("metrics", format!("http://{addr}/metrics"));
             let program = &self.program;

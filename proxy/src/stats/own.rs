@@ -52,18 +52,18 @@ struct TableSummary {
 }
 
 #[derive(Serialize)]
-struct Worker {
+pub(super) struct Worker {
     worker: usize,
-    connections_open: u64,
-    requests: u64,
+    pub(super) connections_open: u64,
+    pub(super) requests: u64,
     upstream_idle: u64,
     upstream_connects: u64,
     upstream_reused: u64,
-    cpu_ms: u64,
+    pub(super) cpu_ms: u64,
 }
 
 #[derive(Serialize)]
-struct Subscription {
+pub(super) struct Subscription {
     datagrams: u64,
     batches: u64,
     added: u64,
@@ -132,7 +132,7 @@ impl Stats {
     }
 }
 
-fn workers(state: &RouterState) -> Vec<Worker> {
+pub(super) fn workers(state: &RouterState) -> Vec<Worker> {
     let shards = (0..state.metrics.workers()).map(|worker| (worker, state.metrics.shard(worker)));
     shards
         .map(|(worker, shard)| {
@@ -151,7 +151,7 @@ fn workers(state: &RouterState) -> Vec<Worker> {
 }
 
 /// Every counter of the catalogue under its metric name without prefix and `_total`.
-fn totals(state: &RouterState) -> Map<String, Value> {
+pub(super) fn totals(state: &RouterState) -> Map<String, Value> {
     let mut totals = Map::new();
     for (counter, family, label) in catalog::COUNTERS {
         let name = family.name.trim_start_matches("suzerain_").trim_end_matches("_total");
@@ -171,7 +171,7 @@ fn totals(state: &RouterState) -> Map<String, Value> {
     totals
 }
 
-fn subscription(state: &RouterState) -> Subscription {
+pub(super) fn subscription(state: &RouterState) -> Subscription {
     let counters = &state.subscriptions;
     Subscription {
         datagrams: counters.datagrams.load(Relaxed),

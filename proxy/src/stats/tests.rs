@@ -5,6 +5,7 @@ use route_table::{
     TableWriter,
 };
 use router_core::access_log::AccessLogTarget;
+use router_core::admin::{KeyOrder, KeySort};
 use router_core::metrics::Counter;
 use serde_json::Value;
 
@@ -52,6 +53,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         certs: CertStore::empty(),
         log,
         drain: Arc::default(),
+        rates: KeyRates::default(),
     }
 }
 
@@ -189,4 +191,79 @@ fn explanation_is_told_in_both_formats() {
     let text = state.explain("http://a.example:33869/", ExplainFormat::Text).unwrap();
     assert!(text.contains("answer       by a candidate node"), "{text}");
     assert!(state.explain("a.example", ExplainFormat::Text).unwrap_err().contains("http://"));
+}
+
+fn overview(state: &RouterState, question: &OverviewQuestion) -> overview::Overview {
+    serde_json::from_str(&state.overview_json(question)).unwrap()
+}
+
+fn asking(search: &str, sort: KeySort, order: KeyOrder) -> OverviewQuestion {
+    OverviewQuestion { search: search.into(), sort, order, offset: 0, keys: 10 }
+}
+
+fn keys(state: &RouterState, question: &OverviewQuestion) -> Vec<String> {
+    overview(state, question).keys.rows.into_iter().map(|row| row.key).collect()
+}
+
+#[test]
+fn overview_pages_hold_every_key_once_in_order() {
+    let names: Vec<String> = (0..25).map(|i| format!("k{i:02}.example")).collect();
+    let state = state(names.iter().map(|name| (name.as_str(), Vec::new())).collect());
+    for (order, expected) in [
+        (KeyOrder::Natural, names.clone()),
+        (KeyOrder::Reverse, names.iter().rev().cloned().collect()),
+    ] {
+        for sort in [KeySort::Key, KeySort::Rate, KeySort::InFlight] {
+            let mut seen = Vec::new();
+            for offset in [0, 10, 20, 30] {
+                let question = OverviewQuestion { offset, ..asking("", sort, order) };
+                let page = overview(&state, &question).keys;
+                assert_eq!((page.matched, page.offset), (25, offset));
+                seen.extend(page.rows.into_iter().map(|row| row.key));
+            }
+            assert_eq!(seen, expected, "{sort:?} {order:?}");
+        }
+    }
+}
+
+#[test]
+fn overview_sorts_by_numbers_and_finds_by_any_part_of_a_key() {
+    let state = state(vec![
+        ("a.example", vec![node(1, "a:1", NodeOrigin::Static)]),
+        ("b.example", vec![node(2, "b:1", NodeOrigin::Static), node(3, "b:2", NodeOrigin::Static)]),
+        ("c.example/Cart", vec![node(4, "c:1", NodeOrigin::Subscribed)]),
+    ]);
+    let table = state.table.snapshot();
+    for _ in 0..3 {
+        let _ = table.get("c.example/Cart").unwrap().pick(0, &route_table::Tried::default());
+    }
+    table.get("a.example").unwrap().nodes()[0].load.begin();
+    let natural = |sort| keys(&state, &asking("", sort, KeyOrder::Natural));
+    assert_eq!(natural(KeySort::Requests), ["c.example/Cart", "a.example", "b.example"]);
+    assert_eq!(natural(KeySort::InFlight), ["a.example", "b.example", "c.example/Cart"]);
+    assert_eq!(natural(KeySort::Nodes), ["b.example", "a.example", "c.example/Cart"]);
+    let reversed = keys(&state, &asking("", KeySort::Nodes, KeyOrder::Reverse));
+    assert_eq!(reversed, ["c.example/Cart", "a.example", "b.example"]);
+    for (search, found) in [("B.exa", "b.example"), ("Cart", "c.example/Cart")] {
+        assert_eq!(keys(&state, &asking(search, KeySort::Key, KeyOrder::Natural)), [found]);
+    }
+    assert!(keys(&state, &asking("nobody", KeySort::Key, KeyOrder::Natural)).is_empty());
+}
+
+#[test]
+fn overview_tells_what_holds_a_node_and_for_how_long() {
+    let state = state(vec![(
+        "a.example",
+        vec![node(1, "a:1", NodeOrigin::Static), node(2, "a:2", NodeOrigin::Subscribed)],
+    )]);
+    let table = state.table.snapshot();
+    let leased = &table.get("a.example").unwrap().nodes()[1];
+    leased.load.set_due_ms(deadline::process_ms() + 9000);
+    leased.load.note_failure(deadline::process_ms(), route_table::EjectRules::at_once(60_000));
+    let told = overview(&state, &asking("", KeySort::Key, KeyOrder::Natural));
+    let [fixed, leased] = &told.keys.rows[0].nodes[..] else { panic!("two nodes") };
+    assert_eq!((fixed.lease, fixed.state), (overview::Lease::Static, overview::NodeState::Ready));
+    assert!(matches!(leased.lease, overview::Lease::LeftMs(8000..=9000)), "{leased:?}");
+    assert_eq!(leased.state, overview::NodeState::Cooling);
+    assert_eq!((told.router.keys, told.router.nodes), (1, 2));
 }

@@ -183,7 +183,7 @@ fn start_demo(folder: &Path) -> (Process, String) {
     let output = eventually("the demo tells its URLs", SOON, || {
         assert!(process.try_status().is_none(), "the demo ended: {}", process.stderr());
         let output = process.stdout() + &process.stderr();
-        let complete = ["http://demo.localhost", "https://demo.localhost", "/stats", "uwsgi"];
+        let complete = ["http://demo.localhost", "https://demo.localhost", "/dashboard", "uwsgi"];
         complete.iter().all(|part| output.contains(part)).then_some(output)
     });
     (process, output)
@@ -208,6 +208,9 @@ fn the_demos_urls_answer_and_ctrl_c_ends_it() {
     let stats = curl(&curl_program, &[stats_url.expect("the stats URL")]);
     let text = stats.json().to_string();
     assert!(text.contains("demo.localhost"), "{text}");
+    let dashboard_url = output.split_whitespace().find(|word| word.ends_with("/dashboard"));
+    let dashboard = curl(&curl_program, &[dashboard_url.expect("the dashboard's URL")]);
+    assert_eq!(dashboard.status, 200, "{dashboard:?}");
     demo.signal(Signal::SIGINT);
     assert_eq!(demo.status_within(SOON).code(), Some(0));
 }

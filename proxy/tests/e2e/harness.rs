@@ -12,6 +12,7 @@ pub mod emperor;
 pub mod h2;
 pub mod h2_frames;
 pub mod metrics;
+pub mod open_admin;
 pub mod origin;
 pub mod port;
 pub mod process;

@@ -18,6 +18,7 @@ mod client_certificates;
 mod client_certificates_reload;
 mod client_gone;
 mod compression;
+mod dashboard;
 mod ejection;
 mod framing_attacks;
 mod harness;

@@ -18,8 +18,17 @@ pub const STATS_KEYS_DEFAULT: usize = 10_000;
 pub const STATS_KEYS_MAX: usize = 1_000_000;
 /// Bytes of the URL of `/explain`.
 pub const EXPLAIN_URL_BYTES_MAX: usize = 8 * 1024;
+/// Keys on one page of `/overview.json` unless the question says otherwise.
+pub const OVERVIEW_KEYS_DEFAULT: usize = 50;
+/// Keys on one page of `/overview.json` at most.
+pub const OVERVIEW_KEYS_MAX: usize = 200;
+/// Keys that may stand before a page: whoever looks for one further on searches.
+pub const OVERVIEW_OFFSET_MAX: usize = 10_000;
+/// Bytes of a search: no key is longer.
+pub const OVERVIEW_SEARCH_BYTES_MAX: usize = 255;
 
 const _: () = {
+    assert!(OVERVIEW_KEYS_DEFAULT <= OVERVIEW_KEYS_MAX);
     assert!(EXPLAIN_URL_BYTES_MAX < HEAD_BYTES_MAX);
     assert!(STATS_KEYS_DEFAULT <= STATS_KEYS_MAX);
     assert!(HEAD_TIMEOUT.as_secs() < CONNECTION_TIMEOUT.as_secs());

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +17,7 @@ use serde::Deserialize;
 
 use super::host_check::KnownHosts;
 use super::limits::{EXPLAIN_URL_BYTES_MAX, STATS_KEYS_DEFAULT, STATS_KEYS_MAX};
-use super::{AdminSource, ExplainFormat, Readiness};
+use super::{AdminSource, ExplainFormat, Readiness, dashboard, overview};
 
 type Source = State<Arc<dyn AdminSource>>;
 
@@ -24,6 +27,8 @@ pub(super) fn router(source: Arc<dyn AdminSource>, hosts: KnownHosts) -> Router 
         .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/dashboard", get(|| async { page(dashboard::PAGE) }))
+        .route("/overview.json", get(overview))
         .route("/stats", get(stats))
         .route("/metrics", get(metrics))
         .route("/explain", get(explain))
@@ -33,8 +38,21 @@ pub(super) fn router(source: Arc<dyn AdminSource>, hosts: KnownHosts) -> Router 
         .layer(from_fn_with_state(Arc::new(hosts), check_host))
 }
 
-async fn index() -> Response {
-    answer(StatusCode::OK, TEXT, INDEX)
+async fn index(headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match accept.contains("text/html") {
+        true => page(dashboard::DOORSTEP),
+        false => answer(StatusCode::OK, TEXT, INDEX),
+    }
+}
+
+/// A page for browsers, with the policy that goes with it.
+fn page(text: &'static str) -> Response {
+    let mut response = answer(StatusCode::OK, HTML, text);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, dashboard::policy(text));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// The process lives; whether it serves is for `/readyz`.
@@ -65,6 +83,17 @@ async fn stats(
     };
     let keys_max = question.keys.unwrap_or(STATS_KEYS_DEFAULT).min(STATS_KEYS_MAX);
     long_answer(JSON, move || source.stats_json(keys_max)).await
+}
+
+async fn overview(
+    State(source): Source,
+    question: Result<Query<overview::Parameters>, QueryRejection>,
+) -> Response {
+    let question = question.ok().and_then(|Query(parameters)| parameters.bounded());
+    let Some(question) = question else {
+        return answer(StatusCode::BAD_REQUEST, TEXT, overview::USAGE);
+    };
+    long_answer(JSON, move || source.overview_json(&question)).await
 }
 
 async fn metrics(State(source): Source) -> Response {
@@ -144,12 +173,15 @@ fn answer(status: StatusCode, content_type: &'static str, text: impl IntoRespons
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const INDEX: &str = "\
 /healthz        200 while the process lives
 /readyz         200 while new connections should be sent here, else 503
+/dashboard      what the router is doing, live, in a browser
+/overview.json  the same as JSON; &search=, &sort=, &order=, &offset= and &keys= choose the keys
 /stats          state as JSON; ?keys=N lists at most N keys
 /metrics        Prometheus text format
 /explain?url=U  what a request for U would get; &format=text for people

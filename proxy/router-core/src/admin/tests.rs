@@ -18,6 +18,10 @@ impl AdminSource for Fake {
         format!("{{\"keys_max\":{keys_max}}}")
     }
 
+    fn overview_json(&self, question: &OverviewQuestion) -> String {
+        format!("{question:?}")
+    }
+
     fn metrics_text(&self) -> String {
         "# HELP x y.\n".into()
     }
@@ -91,6 +95,39 @@ fn every_route_answers() {
     assert_eq!(admin.get("/stats?keys=x").0, 400);
     assert!(admin.get("/").1.contains("/metrics"));
     assert_eq!(admin.get("/nothing").0, 404);
+}
+
+#[test]
+fn an_overview_is_bounded_whatever_is_asked() {
+    let admin = Running::on_loopback();
+    let expected = OverviewQuestion {
+        search: "Shop".into(),
+        sort: KeySort::InFlight,
+        order: KeyOrder::Reverse,
+        offset: limits::OVERVIEW_OFFSET_MAX,
+        keys: limits::OVERVIEW_KEYS_MAX,
+    };
+    let asked =
+        "/overview.json?search=%20Shop&sort=in-flight&order=reverse&offset=999999&keys=9999";
+    assert_eq!(admin.get(asked), (200, format!("{expected:?}")));
+    let long = format!("/overview.json?search={}", "x".repeat(256));
+    for target in ["/overview.json?sort=size", "/overview.json?keys=-1", long.as_str()] {
+        assert_eq!(admin.get(target), (400, overview::USAGE.into()), "{target}");
+    }
+}
+
+#[test]
+fn a_browser_is_shown_a_page_and_curl_the_index() {
+    let admin = Running::on_loopback();
+    let asked = |target: &str, accept: &str| {
+        admin.send(&format!("GET {target} HTTP/1.1\r\nHost: [::1]\r\nAccept: {accept}\r\n\r\n"))
+    };
+    assert!(asked("/", "*/*").contains("content-type: text/plain"));
+    for target in ["/", "/dashboard"] {
+        let page = asked(target, "text/html,*/*;q=0.8");
+        assert!(page.contains("content-type: text/html"), "{page}");
+        assert!(page.contains("content-security-policy: default-src 'none'; "), "{page}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What the subscription thread counts: written by it alone, read by whoever renders metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use subscribe::{Reject, Verdict};
+
+use crate::deadline;
 
 /// Totals since start.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub struct SubscriptionCounters {
     /// Certificate requests that found no loader.
     pub cert_requests_lost: AtomicU64,
     rejects: [AtomicU64; Reject::ALL.len()],
+    /// How far the thread's clock is ahead of that of the process.
+    clock_ahead_ms: AtomicI64,
 }
 
 impl SubscriptionCounters {
@@ -54,6 +58,18 @@ impl SubscriptionCounters {
     #[must_use]
     pub fn rejected(&self, reject: Reject) -> u64 {
         self.rejects[reject as usize].load(Ordering::Relaxed)
+    }
+
+    /// The clock of leases, when that of the process says `process_ms`.
+    #[must_use]
+    pub fn lease_clock_ms(&self, process_ms: u64) -> u64 {
+        process_ms.saturating_add_signed(self.clock_ahead_ms.load(Ordering::Relaxed))
+    }
+
+    /// The thread's clock shows `mono_ms` now. It may have stood still for a while.
+    pub(super) fn note_clock(&self, mono_ms: u64) {
+        let ahead = mono_ms.cast_signed() - deadline::process_ms().cast_signed();
+        self.clock_ahead_ms.store(ahead, Ordering::Relaxed);
     }
 
     pub(super) fn note(&self, verdict: &Verdict) {

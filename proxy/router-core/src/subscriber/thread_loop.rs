@@ -98,6 +98,7 @@ impl Shell {
         }
         self.apply_key_changes();
         let now = self.now();
+        self.counters.note_clock(now.mono_ms);
         let is_due = self.registry.poll_timeout().is_some_and(|due_ms| due_ms <= now.mono_ms);
         if is_due && self.catch_up.is_over(now) {
             let lapsed = self.registry.sweep_some(now, LEASES_PER_TURN_MAX);

@@ -60,18 +60,48 @@ impl Chromium {
         })
     }
 
+    /// Waits until an expression in the page is true.
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str, script: &str) {
+        eventually(what, BROWSER_MAX, || (self.evaluate(script) == true).then_some(()));
+    }
+
+    /// Gives the page this size, on a light or a dark screen.
+    #[track_caller]
+    pub fn resize(&mut self, width: u32, height: u32, scheme: &str) {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let scheme = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": [scheme] }));
+    }
+
+    /// A picture of what is seen of the page, as PNG.
+    #[track_caller]
+    pub fn screenshot(&mut self) -> Vec<u8> {
+        let picture = self.call("Page.captureScreenshot", &json!({ "format": "png" }));
+        let text = picture["data"].as_str().expect("a picture");
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).expect("base64")
+    }
+
     /// Value of an expression in the page.
     #[track_caller]
-    fn evaluate(&mut self, script: &str) -> Value {
-        self.last_id += 1;
+    pub fn evaluate(&mut self, script: &str) -> Value {
         let params = json!({ "expression": script, "returnByValue": true });
-        let call = json!({ "id": self.last_id, "method": "Runtime.evaluate", "params": params });
+        self.call("Runtime.evaluate", &params)["result"]["value"].clone()
+    }
+
+    /// Result of one DevTools method.
+    #[track_caller]
+    fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.last_id += 1;
+        let call = json!({ "id": self.last_id, "method": method, "params": params });
         self.devtools.send(Message::text(call.to_string())).expect("the browser lives");
         loop {
             let message = self.devtools.read().expect("the browser answers");
             let answer: Value = serde_json::from_slice(&message.into_data()).expect("JSON");
             if answer["id"] == self.last_id {
-                return answer["result"]["result"]["value"].clone();
+                return answer["result"].clone();
             }
         }
     }

@@ -1,0 +1,194 @@
+//! The document behind the dashboard: numbers of now, and one page of keys with their nodes.
+//!
+//! Small, whatever the router holds, because it is asked for every two seconds. Counters are given
+//! as they stand with the moment of the look, and the reader works out rates: so any number of
+//! readers see the same, and none of them leaves anything behind here but a look.
+
+mod keys;
+
+use router_core::admin::{AdminSource, OverviewQuestion, Readiness};
+use router_core::deadline;
+use router_core::metrics::histogram::BOUNDS_US;
+use router_core::metrics::{Latency, resident_bytes};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{RouterState, now_unix, own};
+
+use keys::Clocks;
+pub use keys::{KeyPage, KeyRow, Lease, NodeRow, NodeState};
+
+/// Certificates listed, the first to expire first.
+pub const CERTIFICATES_MAX: usize = 50;
+
+/// Everything a dashboard shows.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Overview {
+    /// The form of this document; one more with every change that readers must know of.
+    pub format: u32,
+    /// Numbers of the whole router.
+    pub router: Router,
+    /// A page of keys.
+    pub keys: KeyPage,
+    /// Certificates by expiry.
+    pub certificates: Certificates,
+}
+
+/// The router as a whole.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Router {
+    /// Which of the two programs.
+    pub program: String,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started; another start means that all counters began anew.
+    pub started_unix: u64,
+    /// The wall clock.
+    pub now_unix: u64,
+    /// A clock that does not jump, for rates.
+    pub now_ms: u64,
+    /// `serving`, or why no new connections are wanted.
+    pub state: String,
+    /// What moves the bytes.
+    pub io_driver: String,
+    /// Number of the published table.
+    pub generation: u64,
+    /// Keys.
+    pub keys: usize,
+    /// Nodes of all keys.
+    pub nodes: usize,
+    /// Exchanges all nodes have in hand.
+    pub in_flight: u64,
+    /// Memory in use.
+    pub resident_bytes: Option<u64>,
+    /// Client connections open.
+    pub connections_open: u64,
+    /// Each worker.
+    pub workers: Vec<Worker>,
+    /// Durations of requests.
+    pub latency: Histogram,
+    /// Every counter of the workers, by its metric's name and label.
+    pub totals: Map<String, Value>,
+    /// Request heads refused, whatever for.
+    pub heads_refused: u64,
+    /// What became of subscriptions.
+    pub subscription: Value,
+    /// Where clients connect.
+    pub listeners: Vec<String>,
+    /// Where subscriptions come in.
+    pub subscribe: Vec<String>,
+}
+
+/// One worker.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Worker {
+    /// CPU time of its thread, in milliseconds.
+    pub cpu_ms: u64,
+    /// Client connections it holds.
+    pub connections_open: u64,
+    /// Requests it took.
+    pub requests: u64,
+}
+
+/// Counts of durations, each bucket alone.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Histogram {
+    /// Upper bounds in microseconds; the last count has none.
+    pub bounds_us: Vec<u64>,
+    /// Durations in each.
+    pub counts: Vec<u64>,
+}
+
+/// Certificates, cut.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Certificates {
+    /// How many there are.
+    pub total: usize,
+    /// The first to expire.
+    pub rows: Vec<Certificate>,
+}
+
+/// One certificate.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Certificate {
+    /// Name it is served under; `None` for the default.
+    pub name: Option<String>,
+    /// Who gave it.
+    pub source: String,
+    /// Last second it is valid.
+    pub not_after_unix: i64,
+}
+
+impl Overview {
+    /// The state as of now.
+    pub(super) fn of(state: &RouterState, question: &OverviewQuestion) -> Self {
+        let now_ms = deadline::process_ms();
+        let table = state.table.snapshot();
+        let clocks = Clocks {
+            since: &state.rates.since(&table, now_ms),
+            now_ms,
+            lease_ms: state.subscriptions.lease_clock_ms(now_ms),
+        };
+        Self {
+            format: 1,
+            router: router(state, now_ms),
+            keys: KeyPage::of(table.iter().map(|route| &**route), question, &clocks),
+            certificates: certificates(state),
+        }
+    }
+}
+
+fn router(state: &RouterState, now_ms: u64) -> Router {
+    let table = state.table.snapshot();
+    let (counts, _) = state.metrics.latency(Latency::Request);
+    let listeners =
+        state.listeners.iter().map(|one| format!("{} {}", one.scheme.name(), one.address));
+    let relays = state.relays.iter().map(|(_, address)| format!("relay {address}"));
+    Router {
+        program: state.program.name().to_owned(),
+        version: state.process.version().to_owned(),
+        pid: std::process::id(),
+        started_unix: state.process.started_unix(),
+        now_unix: now_unix(),
+        now_ms,
+        state: match state.readiness() {
+            Readiness::Ready => "serving".to_owned(),
+            Readiness::NotReady(why) => why.to_owned(),
+        },
+        io_driver: state.process.io_driver().to_owned(),
+        generation: table.generation(),
+        keys: table.len(),
+        nodes: table.iter().map(|route| route.nodes().len()).sum(),
+        in_flight: table.iter().map(|route| keys::in_flight(route)).sum(),
+        resident_bytes: resident_bytes(),
+        connections_open: state.metrics.connections_open(),
+        workers: own::workers(state)
+            .into_iter()
+            .map(|worker| Worker {
+                cpu_ms: worker.cpu_ms,
+                connections_open: worker.connections_open,
+                requests: worker.requests,
+            })
+            .collect(),
+        latency: Histogram { bounds_us: BOUNDS_US.to_vec(), counts: counts.to_vec() },
+        totals: own::totals(state),
+        heads_refused: state.metrics.head_rejects().map(|(_, count)| count).sum(),
+        subscription: serde_json::to_value(own::subscription(state)).unwrap_or_default(),
+        listeners: listeners.chain(relays).collect(),
+        subscribe: state.subscribe.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn certificates(state: &RouterState) -> Certificates {
+    let mut certs = state.certs.list();
+    let total = certs.len();
+    certs.sort_by_key(|cert| cert.not_after);
+    let rows = certs.into_iter().take(CERTIFICATES_MAX).map(|cert| Certificate {
+        name: cert.name,
+        source: cert.source.label().to_owned(),
+        not_after_unix: cert.not_after,
+    });
+    Certificates { total, rows: rows.collect() }
+}
