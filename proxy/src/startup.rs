@@ -6,11 +6,7 @@ mod powers;
 mod sockets;
 mod static_nodes;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, mpsc},
-    thread::JoinHandle,
-};
+use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
 
 use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
@@ -43,7 +39,7 @@ use crate::{
     stats::RouterState,
     tls::{
         cert_desk::CertDesk,
-        cert_load::{CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
+        cert_load::{self, CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
     },
 };
@@ -127,13 +123,13 @@ pub fn start(
     let admin = bind_admin(settings, &estate)?;
     let (table_writer, table) = TableWriter::new();
     let counters = Arc::new(SubscriptionCounters::default());
-    let (cert_requests, requested) = mpsc::channel();
+    let (errands, errand_inbox) = cert_load::errands().map_err(RunError::Start)?;
     let own = sockets.own_addresses(admin.as_ref());
     let subscriber = Subscriber::bind(
         subscriber_config(settings, own, &estate),
         table_writer,
         counters.clone(),
-        CertDesk::new(certs.clone(), cert_requests),
+        CertDesk::new(certs.clone(), errands.clone()),
     )?;
     let subscribe = subscriber.local_addrs();
     for unclaimed in estate.close_unclaimed() {
@@ -148,7 +144,7 @@ pub fn start(
         Lasting::new(settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
     let generations = Arc::new(Generations::new(Arc::new(lasting.generation(0, settings)?)));
     let drain = Arc::new(Drain::default());
-    let cert_loader = loader.spawn(requested).map_err(RunError::Start)?;
+    let cert_loader = loader.spawn(errand_inbox, errands).map_err(RunError::Start)?;
     let subscriber = Arc::new(subscriber.spawn()?);
     let ready = Ready {
         http: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Http),

@@ -22,6 +22,11 @@ pub enum Effect {
         /// client's certificate mandatory, is kept.
         ca: Option<CertText>,
     },
+    /// The subscription that gave `name` its files was renewed: they may have changed.
+    LookAtCert {
+        /// The server name of the `LoadCert`.
+        name: String,
+    },
     /// Stop serving the certificate that was loaded for `name`.
     DropCert {
         /// The server name of the `LoadCert`.
@@ -105,11 +110,12 @@ impl CertText {
     /// Tells a path from PEM text, which begins with `-----BEGIN ` (subscription spec 7).
     #[must_use]
     pub fn parse(value: &[u8]) -> Self {
-        let text = value.strip_prefix(b"!").unwrap_or(value);
-        if text.starts_with(b"-----BEGIN ") {
-            Self::Pem(value.to_vec())
-        } else {
-            Self::Path(value.to_vec())
-        }
+        if Self::is_path(value) { Self::Path(value.to_vec()) } else { Self::Pem(value.to_vec()) }
+    }
+
+    /// Whether it is a path.
+    #[must_use]
+    pub fn is_path(value: &[u8]) -> bool {
+        !value.strip_prefix(b"!").unwrap_or(value).starts_with(b"-----BEGIN ")
     }
 }

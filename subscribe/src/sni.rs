@@ -2,8 +2,8 @@
 //!
 //! A certificate belongs to the host of a key, so `h`, `h:8443` and `h/mount` may all bring one
 //! for `h`. The newest claim is served; when its key leaves, the one before it is served again, and
-//! the name is dropped with the last. A renewal with the same values does nothing: whether a
-//! *file* changed is watched by the shell.
+//! the name is dropped with the last. A renewal with the same values only asks the shell to look at the
+//! files, if there are any.
 
 use std::collections::HashMap;
 
@@ -39,8 +39,11 @@ impl CertClaims {
             None => self.names.entry(route.host().into()).or_default(),
         };
         let before = claims.iter().position(|claim| claim.route == *route);
-        if before.is_some_and(|index| claims[index].is(key, crt, ca)) {
-            return None;
+        if let Some(index) = before
+            && claims[index].is(key, crt, ca)
+        {
+            let is_looked_at = index + 1 == claims.len() && claims[index].names_files();
+            return is_looked_at.then(|| Effect::LookAtCert { name: route.host().to_owned() });
         }
         let served = claims.last().is_some_and(|claim| claim.is(key, crt, ca));
         if let Some(index) = before {
@@ -113,6 +116,11 @@ impl CertClaim {
         *self.key == *key && *self.crt == *crt && self.ca.as_deref() == ca
     }
 
+    fn names_files(&self) -> bool {
+        let mut texts = [Some(&self.key), Some(&self.crt), self.ca.as_ref()].into_iter().flatten();
+        texts.any(|text| CertText::is_path(text))
+    }
+
     fn load(&self) -> Effect {
         Effect::LoadCert {
             name: self.route.host().to_owned(),
@@ -147,6 +155,7 @@ mod tests {
                 format!("{name}={}", String::from_utf8_lossy(&path))
             }
             Effect::DropCert { name } => format!("{name} dropped"),
+            Effect::LookAtCert { name } => format!("{name}?"),
             other => format!("{other:?}"),
         }
     }
@@ -155,7 +164,7 @@ mod tests {
     fn a_certificate_is_loaded_once_and_dropped_with_its_key() {
         let mut claims = CertClaims::default();
         assert_eq!(claim(&mut claims, "h:8443", "/a").as_deref(), Some("h=/a"));
-        assert_eq!(claim(&mut claims, "h:8443", "/a"), None);
+        assert_eq!(claim(&mut claims, "h:8443", "/a").as_deref(), Some("h?"), "a renewal");
         assert_eq!(claim(&mut claims, "h:8443", "/b").as_deref(), Some("h=/b"));
         assert_eq!(release(&mut claims, "h"), None, "another key of the host");
         assert_eq!(release(&mut claims, "h:8443").as_deref(), Some("h dropped"));
@@ -168,6 +177,7 @@ mod tests {
         assert_eq!(claim(&mut claims, "h", "/a").as_deref(), Some("h=/a"));
         assert_eq!(claim(&mut claims, "h:8443", "/b").as_deref(), Some("h=/b"));
         assert_eq!(claim(&mut claims, "h", "/a"), None, "renewals do not fight");
+        assert_eq!(claim(&mut claims, "h:8443", "/b").as_deref(), Some("h?"), "the served one");
         assert_eq!(claim(&mut claims, "h:9443", "/b"), None, "served already");
         assert_eq!(release(&mut claims, "h:9443"), None);
         assert_eq!(release(&mut claims, "h:8443").as_deref(), Some("h=/a"));

@@ -92,6 +92,11 @@ pub enum CertRequest {
         /// Authorities of client certificates; a leading `!` makes these mandatory.
         ca: Option<CertText>,
     },
+    /// The subscription that gave `name` its files was renewed: these may have changed.
+    LookAgain {
+        /// Server name of the `Load`.
+        name: String,
+    },
     /// Serve `name` no longer from a subscription.
     Drop {
         /// Server name of the `Load`.

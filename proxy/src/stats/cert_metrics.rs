@@ -42,6 +42,8 @@ impl Collector for CertCollector<'_> {
             page.sample(&catalog::CERTIFICATE_LOADS, &[outcome], counter.load(Relaxed));
         }
         page.sample(&catalog::CERTIFICATE_PUBLISHES, &[], counters.publishes.load(Relaxed));
+        let watched = counters.directories_watched.load(Relaxed);
+        page.sample(&catalog::CERTIFICATE_DIRECTORIES_WATCHED, &[], watched);
         let refused = counters.client_auth_refused.load(Relaxed);
         page.sample(&catalog::TLS_CLIENT_AUTH_REFUSED, &[], refused);
     }

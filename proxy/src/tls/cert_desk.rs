@@ -4,24 +4,23 @@
 //! that asks for nothing would serve it meanwhile. So its name is sealed before the route is there, and
 //! opened by the loader.
 
-use std::sync::mpsc::Sender;
-
 use router_core::subscriber::{self, CertRequest};
 
+use super::cert_load::Errands;
 use super::cert_store::CertStore;
 
 /// The desk of one router.
 #[derive(Debug)]
 pub struct CertDesk {
     store: CertStore,
-    requests: Sender<CertRequest>,
+    errands: Errands,
 }
 
 impl CertDesk {
-    /// Seals in `store`, passes `requests` on to its loader.
+    /// Seals in `store`, passes requests on to its loader.
     #[must_use]
-    pub fn new(store: CertStore, requests: Sender<CertRequest>) -> Self {
-        Self { store, requests }
+    pub fn new(store: CertStore, errands: Errands) -> Self {
+        Self { store, errands }
     }
 }
 
@@ -31,6 +30,6 @@ impl subscriber::CertDesk for CertDesk {
     }
 
     fn request(&self, request: CertRequest) -> bool {
-        self.requests.send(request).is_ok()
+        self.errands.request(request)
     }
 }

@@ -1,47 +1,57 @@
 //! Loads certificates on a thread of its own and publishes them to the [`CertStore`].
 //!
 //! Sources: the default pair (or one made at start), the operator's directory, and subscriptions.
-//! Every file is looked at about once a second and read again when it changed. Only a pair that
-//! parses, whose key belongs to its leaf and that is valid now replaces one that is being served;
+//! Changed files are noticed at once where they can be watched, and every file is looked at about once
+//! a second. Only a pair that parses, whose key belongs to its leaf and that is valid now replaces one that is being served;
 //! whatever is broken is counted, said once, and leaves the served pair in place.
 //!
 //! Workers never wait for this thread, and nothing here runs on theirs. Called by the composition
 //! root: `new`, `load_initial` before the first listener opens, then `spawn`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
-use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use router_core::subscriber::CertRequest;
 use rustls::crypto::CryptoProvider;
 
-use super::cert_store::{CertChange, CertSource, CertStore, Layer, ServedName};
-use super::limits::{NAMES_PER_LOOK, NAMES_POLLED_PER_ROUND_MAX, SUBSCRIBED_NAMES_MAX};
+use super::cert_store::{CertChange, CertSource, CertStore, ServedName};
 use super::self_signed::{SELF_SIGNED_NAMES, make_self_signed};
 
 mod config;
 pub mod confine;
 mod directory;
+mod errands;
+mod links;
+mod notice;
 mod outcome;
 pub mod pair;
 mod refresh;
+mod reload;
+mod rounds;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod tracked;
+mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 pub use config::{CertLoaderConfig, DefaultPair};
 use confine::CertRoots;
-use directory::{CertDirectory, Listing};
+use directory::CertDirectory;
+pub use errands::{ErrandInbox, Errands, errands};
+use notice::{Chance, Notices};
 use outcome::{Outcome, Voice};
 use pair::{CertError, PairBytes, parse_pair};
 use refresh::Judge;
+pub use reload::{ReloadError, ReloadLine, ReloadReport, Reloadable};
 pub use thread::CertLoaderHandle;
 use tracked::{Look, PairTexts, Tracked};
+use watch::FileWatch;
 
 /// Why the router cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +92,21 @@ pub enum CertLoadError {
 
 /// Who names a certificate, and for which name. Ordered, so that polling can go on where it
 /// stopped.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Slot {
     Default,
     Directory(ServedName),
     Subscription(ServedName),
+}
+
+impl Slot {
+    /// The name it serves; none for the default.
+    fn name(&self) -> Option<&ServedName> {
+        match self {
+            Self::Default => None,
+            Self::Directory(name) | Self::Subscription(name) => Some(name),
+        }
+    }
 }
 
 /// The only writer of a [`CertStore`].
@@ -98,6 +118,8 @@ pub struct CertLoader {
     directory: Option<CertDirectory>,
     tracked: BTreeMap<Slot, Tracked>,
     subscribed: usize,
+    watch: FileWatch,
+    notices: Notices,
     /// The slot looked at last.
     cursor: Option<Slot>,
     /// Names still to be looked at in this round.
@@ -122,6 +144,8 @@ impl CertLoader {
             roots,
             tracked: BTreeMap::new(),
             subscribed: 0,
+            watch: FileWatch::new(),
+            notices: Notices::default(),
             cursor: None,
             left_in_round: 0,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
@@ -140,13 +164,8 @@ impl CertLoader {
         let now_unix = unix_now();
         self.store.tickets().turn(now_unix);
         let mut changes = vec![self.load_default(now_unix)?];
-        if let Some(directory) = &mut self.directory {
-            let listing = directory.list(now_unix).map_err(|cause| CertLoadError::Directory {
-                path: directory.path().into(),
-                cause,
-            })?;
-            self.adopt(listing.unwrap_or_default(), &mut changes);
-        }
+        self.list_directory(now_unix, &mut changes)
+            .map_err(|(path, cause)| CertLoadError::Directory { path, cause })?;
         let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
         let outcomes = judge.refresh_all(&mut self.tracked);
         let (mut loaded, looked_at) = (0, outcomes.len());
@@ -181,6 +200,7 @@ impl CertLoader {
         let entry = Arc::new(entry);
         tracked.serving = Some(Arc::clone(&entry));
         self.tracked.insert(Slot::Default, tracked);
+        self.follow(&Slot::Default);
         self.count(|counters| &counters.loads);
         Ok(CertChange::Default(entry))
     }
@@ -198,151 +218,22 @@ impl CertLoader {
         Ok(CertChange::Default(Arc::new(entry)))
     }
 
-    /// Applies what the subscription thread asked for, as one generation. Of several requests for
-    /// one name only the last counts, so a flapping node costs one load per batch.
-    fn apply(&mut self, requests: impl IntoIterator<Item = CertRequest>) {
-        let mut last_by_name = HashMap::new();
-        for request in requests {
-            let (CertRequest::Load { name, .. } | CertRequest::Drop { name }) = &request;
-            match ServedName::parse(name) {
-                Some(name) => drop(last_by_name.insert(name, request)),
-                None => self.count(|counters| &counters.load_failures),
-            }
-        }
-        let now_unix = unix_now();
-        let mut changes = Vec::new();
-        for (name, request) in last_by_name {
-            let slot = Slot::Subscription(name.clone());
-            match request {
-                CertRequest::Drop { .. } => {
-                    if self.tracked.remove(&slot).is_some() {
-                        self.subscribed -= 1;
-                    }
-                    changes.push(CertChange::Remove(Layer::Subscribed, name));
-                }
-                CertRequest::Load { key, crt, ca, .. } => {
-                    self.subscribe(&slot, PairTexts::subscribed(key, crt, ca));
-                    changes.extend(self.refresh_and_say(&slot, now_unix));
-                }
-            }
-        }
-        self.store.publish(changes);
-    }
-
-    /// Remembers where a subscription's texts are. What it served before stays until the new
-    /// texts prove good.
-    fn subscribe(&mut self, slot: &Slot, texts: PairTexts) {
-        if let Some(tracked) = self.tracked.get_mut(slot) {
-            if tracked.texts != texts {
-                tracked.retarget(texts);
-            }
-        } else if self.subscribed < SUBSCRIBED_NAMES_MAX {
-            let tracked = Tracked::new(CertSource::Subscription, texts);
-            self.tracked.insert(slot.clone(), tracked);
-            self.subscribed += 1;
-        } else {
-            self.count(|counters| &counters.load_failures);
-        }
-    }
-
-    /// Begins a round: the directory's listing, one generation at most. Then so many names' files
-    /// are due for a look.
-    fn begin_round(&mut self) {
-        let now_unix = unix_now();
-        self.store.tickets().turn(now_unix);
-        let mut changes = Vec::new();
-        if let Some(directory) = &mut self.directory {
-            match directory.list(now_unix) {
-                Ok(Some(listing)) => self.adopt(listing, &mut changes),
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "certificate directory not listed"),
-            }
-        }
-        self.store.publish(changes);
-        self.left_in_round = self.tracked.len().min(NAMES_POLLED_PER_ROUND_MAX);
-    }
-
-    /// Looks at the next few names' files; one generation at most. Requests are served between two
-    /// such steps, so that who brings a certificate does not wait for a round.
-    fn look_on(&mut self) {
-        let now_unix = unix_now();
-        let slots = self.next_slots(self.left_in_round.min(NAMES_PER_LOOK));
-        self.left_in_round = self.left_in_round.saturating_sub(slots.len().max(1));
-        let mut changes = Vec::new();
-        for slot in slots {
-            changes.extend(self.refresh_and_say(&slot, now_unix));
-        }
-        self.store.publish(changes);
-    }
-
-    /// A whole round.
-    #[cfg(test)]
-    fn tick(&mut self) {
-        self.begin_round();
-        while self.left_in_round > 0 {
-            self.look_on();
-        }
-    }
-
-    /// Follows the directory: new names are tracked, names gone in two listings are dropped.
-    fn adopt(&mut self, mut listing: Listing, changes: &mut Vec<CertChange>) {
-        if listing.beyond_limit > 0 {
-            tracing::warn!(names = listing.beyond_limit, "certificate directory holds too many");
-        }
-        let mut gone = Vec::new();
-        let mut is_waiting = false;
-        for (slot, tracked) in &mut self.tracked {
-            let Slot::Directory(name) = slot else { continue };
-            if let Some(texts) = listing.pairs.remove(name) {
-                // Authorities that are being replaced may be missing for a moment, too.
-                if tracked.texts.ca.is_some() && texts.ca.is_none() && tracked.scans_missing == 0 {
-                    tracked.scans_missing = 1;
-                    is_waiting = true;
-                    continue;
-                }
-                tracked.scans_missing = 0;
-                if tracked.texts != texts {
-                    tracked.retarget(texts);
-                }
-            } else if !listing.halves.contains(name) {
-                tracked.scans_missing += 1;
-                is_waiting = true;
-                if tracked.scans_missing >= 2 {
-                    gone.push(name.clone());
-                }
-            }
-        }
-        for name in gone {
-            tracing::info!(%name, "certificate left the directory");
-            self.tracked.remove(&Slot::Directory(name.clone()));
-            changes.push(CertChange::Remove(Layer::Operator, name));
-        }
-        for (name, texts) in listing.pairs {
-            let tracked = Tracked::new(CertSource::Directory, texts);
-            self.tracked.insert(Slot::Directory(name), tracked);
-        }
-        if let (true, Some(directory)) = (is_waiting, &mut self.directory) {
-            directory.forget();
-        }
-    }
-
-    /// The next names in turn, at most so many, each at most once.
-    fn next_slots(&mut self, most: usize) -> Vec<Slot> {
-        let after = self.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let up_to = self.cursor.as_ref().map_or(Bound::Excluded(&Slot::Default), Bound::Included);
-        let rest = self.tracked.range((after, Bound::Unbounded));
-        let wrapped = self.tracked.range((Bound::Unbounded, up_to));
-        let slots: Vec<Slot> =
-            rest.chain(wrapped).map(|(slot, _)| slot.clone()).take(most).collect();
-        self.cursor = slots.last().cloned();
-        slots
-    }
-
-    fn refresh_and_say(&mut self, slot: &Slot, now_unix: u64) -> Option<CertChange> {
-        let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
-        let outcome = judge.refresh(slot, self.tracked.get_mut(slot)?);
-        self.voice.say(slot, &outcome);
+    /// Looks at a name's files: the step of the store, if it is one.
+    fn look(&mut self, slot: &Slot, chance: Chance, now_unix: u64) -> Option<CertChange> {
+        let outcome = self.refresh(slot, chance, now_unix)?;
         self.change(slot, outcome)
+    }
+
+    fn refresh(&mut self, slot: &Slot, chance: Chance, now_unix: u64) -> Option<Outcome> {
+        let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
+        let outcome = judge.refresh(slot, self.tracked.get_mut(slot)?, chance);
+        self.voice.say(slot, &outcome);
+        match outcome {
+            Outcome::Unchanged => {}
+            Outcome::Doubtful => self.notices.doubt(slot.clone(), Instant::now()),
+            Outcome::Loaded { .. } | Outcome::Refused(_) => self.follow(slot),
+        }
+        Some(outcome)
     }
 
     /// The step of the store. A name whose clients were to be asked for a certificate is sealed until
@@ -351,7 +242,7 @@ impl CertLoader {
         match outcome {
             Outcome::Loaded { change, .. } => Some(change),
             Outcome::Unchanged => None,
-            Outcome::Refused(_) => {
+            Outcome::Refused(_) | Outcome::Doubtful => {
                 let tracked = self.tracked.get(slot)?;
                 let is_open = tracked.serving.is_some() || tracked.texts.ca.is_none();
                 if is_open { None } else { slot.seal() }

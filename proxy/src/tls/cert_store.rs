@@ -63,6 +63,8 @@ pub struct CertCounters {
     pub load_failures: AtomicU64,
     /// Paths in subscriptions refused because they lie outside every certificate root.
     pub paths_refused: AtomicU64,
+    /// Directories watched now.
+    pub directories_watched: AtomicU64,
     /// Handshakes refused because the client's certificate was missing or not acceptable.
     pub client_auth_refused: AtomicU64,
 }

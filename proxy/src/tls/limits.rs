@@ -22,8 +22,18 @@ pub const NAMES_PER_LOOK: usize = 64;
 pub const LOAD_THREAD_NAMES_MIN: usize = 256;
 /// Shards of each layer of the store: one publish copies the touched shards only.
 pub const STORE_SHARDS: usize = 512;
-/// How long the loader sleeps at most before it looks at its stop flag, in milliseconds.
-pub const LOADER_WAIT_MS_MAX: u64 = 200;
+/// How old what is known of files may be when their subscription is renewed, in seconds: older, they
+/// are read again and not only looked at.
+pub const RENEWAL_READ_S: u64 = 30;
+/// Directories watched besides the certificate directory; files of others are only looked at. Each
+/// costs the kernel about a kilobyte.
+pub const DIRECTORIES_WATCHED_MAX: usize = 65_536;
+/// Symbolic links followed on the way to one file, as the kernel does.
+pub const LINKS_FOLLOWED_MAX: usize = 40;
+/// Reads of changes (each of some hundred) before the loader turns to something else.
+pub const INOTIFY_READS_MAX: usize = 16;
+/// Pairs told of one by one after a reload.
+pub const RELOAD_LINES_MAX: usize = 1000;
 /// Log lines of the loader at once; what a storm has beyond them becomes a number.
 pub const LOADER_LINES_BURST: u32 = 50;
 /// Log lines of the loader per second, once the burst is used up.

@@ -20,6 +20,7 @@ pub mod raw_node;
 pub mod response;
 pub mod router;
 pub mod rtsp_server;
+pub mod tls_client;
 pub mod tls_node;
 pub mod tools;
 pub mod uwsgi_origin;

@@ -224,6 +224,8 @@ families! {
         "Certificates of subscriptions that could not be handed to the loader.";
     CERTIFICATE_PUBLISHES = Counter "suzerain_certificate_publishes_total" []
         "Generations of the certificate store published.";
+    CERTIFICATE_DIRECTORIES_WATCHED = Gauge "suzerain_certificate_directories_watched" []
+        "Directories in which a changed certificate is noticed at once.";
     TLS_CLIENT_AUTH_REFUSED = Counter "suzerain_tls_client_auth_refused_total" []
         "Handshakes refused because the client's certificate was missing or not acceptable.";
 

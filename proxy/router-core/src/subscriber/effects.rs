@@ -57,6 +57,9 @@ impl Effects {
             Effect::LoadCert { name, key, crt, ca } => {
                 self.request(CertRequest::Load { name, key, crt, ca }, counters);
             }
+            Effect::LookAtCert { name } => {
+                self.request(CertRequest::LookAgain { name }, counters);
+            }
             Effect::DropCert { name } => self.request(CertRequest::Drop { name }, counters),
             Effect::NodeAdded { key, node } => {
                 if self.may_write(now_ms) {

@@ -66,6 +66,13 @@ impl CertRoots {
             && self.spelled.iter().chain(&self.real).any(|root| path.starts_with(root))
     }
 
+    /// Whether the directory `at`, which has no links, is below a root or on the way to one.
+    pub(super) fn lead_to(&self, at: &Path) -> bool {
+        let is_on_the_way = |root: &PathBuf| root.starts_with(at);
+        self.real.iter().any(|root| at.starts_with(root))
+            || self.real.iter().chain(&self.spelled).any(is_on_the_way)
+    }
+
     /// The bytes of a file below a root.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! alone. The listing is read again only when the directory itself changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -28,6 +29,8 @@ pub(super) struct Listing {
     pub(super) pairs: BTreeMap<ServedName, PairTexts>,
     /// Names with a certificate or a key, but not both: a renewal under way, or a mistake.
     pub(super) halves: BTreeSet<ServedName>,
+    /// Names with a symbolic link among their files.
+    pub(super) linked: BTreeSet<ServedName>,
     /// Names beyond [`DIRECTORY_NAMES_MAX`].
     pub(super) beyond_limit: usize,
 }
@@ -53,6 +56,13 @@ impl CertDirectory {
         self.listed_at = None;
     }
 
+    /// The pair of which the file `entry` is a part, if it is whole.
+    pub(super) fn pair_beside(&self, entry: &OsStr) -> Option<PairTexts> {
+        let file = self.path.join(entry);
+        let part = |part: &str| Some(file.with_extension(part)).filter(|path| path.exists());
+        Some(texts(&part("crt")?, &part("key")?, part("ca").as_deref()))
+    }
+
     /// The pairs, or `None` if the directory has not changed since the last listing.
     ///
     /// # Errors
@@ -74,11 +84,15 @@ fn collect(directory: &Path) -> io::Result<Listing> {
     let mut found = BTreeMap::<ServedName, Files>::new();
     let mut listing = Listing::default();
     for item in fs::read_dir(directory)? {
-        let path = item?.path();
+        let item = item?;
+        let path = item.path();
         let Some((name, part)) = split_name(&path) else { continue };
         if found.len() >= DIRECTORY_NAMES_MAX && !found.contains_key(&name) {
             listing.beyond_limit += 1;
             continue;
+        }
+        if item.file_type()?.is_symlink() {
+            listing.linked.insert(name.clone());
         }
         let files = found.entry(name).or_default();
         match part {
@@ -90,8 +104,7 @@ fn collect(directory: &Path) -> io::Result<Listing> {
     for (name, files) in found {
         match files {
             Files { crt: Some(crt), key: Some(key), ca } => {
-                let ca = ca.as_deref().map(|path| (path, ClientAuth::Requested));
-                listing.pairs.insert(name, PairTexts::files(&crt, &key, ca));
+                listing.pairs.insert(name, texts(&crt, &key, ca.as_deref()));
             }
             Files { crt: None, key: None, .. } => {}
             Files { .. } => drop(listing.halves.insert(name)),
@@ -100,7 +113,12 @@ fn collect(directory: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
-fn split_name(path: &Path) -> Option<(ServedName, &'static str)> {
+fn texts(crt: &Path, key: &Path, ca: Option<&Path>) -> PairTexts {
+    PairTexts::files(crt, key, ca.map(|path| (path, ClientAuth::Requested)))
+}
+
+/// The name a file belongs to, and which part it is.
+pub(super) fn split_name(path: &Path) -> Option<(ServedName, &'static str)> {
     let file = path.file_name()?.to_str()?;
     ["crt", "key", "ca"].into_iter().find_map(|part| {
         let name = file.strip_suffix(part)?.strip_suffix('.')?;

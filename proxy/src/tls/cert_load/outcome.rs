@@ -28,6 +28,8 @@ pub(super) enum Outcome {
         /// End of the validity, Unix time.
         not_after: i64,
     },
+    /// Not to be served as it is, but it may not be whole yet.
+    Doubtful,
     /// Not to be served; what was served before stays.
     Refused(CertError),
 }
@@ -104,7 +106,10 @@ impl Voice {
             Outcome::Refused(error) if self.may_write() => {
                 tracing::warn!(name = slot.to_string(), %error, "certificate not loaded");
             }
-            Outcome::Unchanged | Outcome::Loaded { .. } | Outcome::Refused(_) => {}
+            Outcome::Unchanged
+            | Outcome::Loaded { .. }
+            | Outcome::Doubtful
+            | Outcome::Refused(_) => {}
         }
     }
 

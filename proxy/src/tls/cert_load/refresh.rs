@@ -13,6 +13,7 @@ use rustls::crypto::CryptoProvider;
 
 use super::Slot;
 use super::confine::CertRoots;
+use super::notice::Chance;
 use super::outcome::{Outcome, judge};
 use super::pair::CertError;
 use super::tracked::{Look, Tracked, is_outside};
@@ -39,7 +40,7 @@ impl<'l> Judge<'l> {
     }
 
     /// Looks at one name's files and judges what changed.
-    pub(super) fn refresh(&self, slot: &Slot, tracked: &mut Tracked) -> Outcome {
+    pub(super) fn refresh(&self, slot: &Slot, tracked: &mut Tracked, chance: Chance) -> Outcome {
         let now_unix = self.now_unix.cast_signed();
         let judged = match tracked.look(self.roots, self.now_unix) {
             Look::Unchanged => return Outcome::Unchanged,
@@ -53,14 +54,18 @@ impl<'l> Judge<'l> {
                 tracked.serving = Some(Arc::clone(&entry));
                 Outcome::loaded(slot, entry, now_unix)
             }
-            Err(error) => self.refuse(tracked, error),
+            Err(error) => self.refuse(tracked, error, chance),
         }
     }
 
-    fn refuse(&self, tracked: &mut Tracked, error: CertError) -> Outcome {
+    fn refuse(&self, tracked: &mut Tracked, error: CertError, chance: Chance) -> Outcome {
         let complaint = error.to_string();
         if tracked.complaint.as_ref() == Some(&complaint) {
             return Outcome::Unchanged;
+        }
+        if chance == Chance::First {
+            tracked.forget_looks();
+            return Outcome::Doubtful;
         }
         self.counters.load_failures.fetch_add(1, Ordering::Relaxed);
         if is_outside(&error) {
@@ -94,7 +99,7 @@ impl<'l> Judge<'l> {
 
     fn refresh_part(&self, part: &mut [(&Slot, &mut Tracked)]) -> Vec<(Slot, Outcome)> {
         let judged = |(slot, tracked): &mut (&Slot, &mut Tracked)| {
-            (slot.clone(), self.refresh(slot, tracked))
+            (slot.clone(), self.refresh(slot, tracked, Chance::Last))
         };
         part.iter_mut().map(judged).collect()
     }

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair};
+use router_core::subscriber::CertRequest;
 use subscribe::CertText;
 use tempfile::TempDir;
 
@@ -14,12 +15,12 @@ use super::*;
 use crate::tls::cert_store::{CertId, ClientAuth};
 
 /// Text of a certificate and its key.
-struct Pem {
-    crt: String,
-    key: String,
+pub(super) struct Pem {
+    pub(super) crt: String,
+    pub(super) key: String,
 }
 
-fn pem(names: &[&str]) -> Pem {
+pub(super) fn pem(names: &[&str]) -> Pem {
     pem_of_years(names, 2000, 4000)
 }
 
@@ -34,21 +35,21 @@ fn pem_of_years(names: &[&str], from: i32, to: i32) -> Pem {
 }
 
 impl Pem {
-    fn write(&self, dir: &Path, name: &str) {
+    pub(super) fn write(&self, dir: &Path, name: &str) {
         fs::write(dir.join(format!("{name}.crt")), &self.crt).expect("writes");
         fs::write(dir.join(format!("{name}.key")), &self.key).expect("writes");
     }
 }
 
 /// A loader with a directory of its own and one root.
-struct Rig {
-    dir: TempDir,
-    root: TempDir,
-    store: CertStore,
-    loader: CertLoader,
+pub(super) struct Rig {
+    pub(super) dir: TempDir,
+    pub(super) root: TempDir,
+    pub(super) store: CertStore,
+    pub(super) loader: CertLoader,
 }
 
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let (dir, root) = (TempDir::new().expect("dir"), TempDir::new().expect("dir"));
     let store = CertStore::empty();
     let config = CertLoaderConfig {
@@ -61,7 +62,7 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    fn id(&self, sni: &str) -> CertId {
+    pub(super) fn id(&self, sni: &str) -> CertId {
         self.store.cert_id_for(Some(sni)).expect("something is served")
     }
 
@@ -69,11 +70,11 @@ impl Rig {
         self.store.cert_id_for(None).expect("a default is served")
     }
 
-    fn is_served(&self, sni: &str) -> bool {
+    pub(super) fn is_served(&self, sni: &str) -> bool {
         self.id(sni) != self.default_id()
     }
 
-    fn count(
+    pub(super) fn count(
         &self,
         counter: impl Fn(&super::super::cert_store::CertCounters) -> &AtomicU64,
     ) -> u64 {
@@ -81,13 +82,13 @@ impl Rig {
     }
 
     /// A subscription that names `NAME.crt` and `NAME.key` at `dir`.
-    fn subscribe_paths(&mut self, sni: &str, dir: &Path, name: &str) {
+    pub(super) fn subscribe_paths(&mut self, sni: &str, dir: &Path, name: &str) {
         let path = |part| dir.join(format!("{name}.{part}")).into_os_string().into_encoded_bytes();
         let (key, crt) = (CertText::Path(path("key")), CertText::Path(path("crt")));
         self.loader.apply([CertRequest::Load { name: sni.into(), key, crt, ca: None }]);
     }
 
-    fn subscribe_pem(&mut self, sni: &str, pem: &Pem, ca: Option<&str>) {
+    pub(super) fn subscribe_pem(&mut self, sni: &str, pem: &Pem, ca: Option<&str>) {
         let text = |text: &str| CertText::Pem(text.as_bytes().to_vec());
         let (key, crt, ca) = (text(&pem.key), text(&pem.crt), ca.map(text));
         self.loader.apply([CertRequest::Load { name: sni.into(), key, crt, ca }]);
@@ -395,14 +396,14 @@ fn the_thread_serves_requests_and_ends_when_asked() {
     let mut rig = rig();
     rig.loader.load_initial().expect("loads");
     let Rig { store, loader, .. } = rig;
-    let (requests, requested) = std::sync::mpsc::channel();
-    let handle = loader.spawn(requested).expect("spawns");
+    let (errands, inbox) = errands().expect("a bell");
+    let handle = loader.spawn(inbox, errands.clone()).expect("spawns");
     let pem = pem(&["thread.example"]);
     let text = |text: String| CertText::Pem(text.into_bytes());
     let (key, crt) = (text(pem.key), text(pem.crt));
     let name = "thread.example".to_owned();
-    requests.send(CertRequest::Load { name, key, crt, ca: None }).expect("listens");
-    drop(requests);
+    assert!(errands.request(CertRequest::Load { name, key, crt, ca: None }));
+    drop(errands);
     let until = std::time::Instant::now() + Duration::from_secs(5);
     while store.is_empty() && std::time::Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));

@@ -1,72 +1,105 @@
-//! The loader's thread: requests as they come, files once per poll interval, stop soon.
+//! The loader's thread: errands and changed files as they come, all files once per poll interval.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use router_core::subscriber::CertRequest;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::CertLoader;
-use crate::tls::limits::{LOADER_WAIT_MS_MAX, REQUESTS_PER_PUBLISH_MAX};
+use super::errands::{Errand, ErrandInbox, Errands};
+use super::{CertLoader, unix_now};
+use crate::tls::limits::REQUESTS_PER_PUBLISH_MAX;
 
 /// Stops the loader's thread; dropping it does so too, without waiting.
 #[derive(Debug)]
 pub struct CertLoaderHandle {
     is_stopping: Arc<AtomicBool>,
+    errands: Errands,
     thread: Option<JoinHandle<()>>,
 }
 
 impl CertLoader {
-    /// Moves the loader to its thread. It lives until it is stopped, also after the last sender
-    /// of requests is gone.
+    /// Moves the loader to its thread. `errands` is the other end of `inbox`.
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub fn spawn(self, requests: Receiver<CertRequest>) -> io::Result<CertLoaderHandle> {
+    pub fn spawn(self, inbox: ErrandInbox, errands: Errands) -> io::Result<CertLoaderHandle> {
         let is_stopping = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_stopping);
         let thread = thread::Builder::new()
             .name("cert-loader".into())
-            .spawn(move || self.run(&requests, &flag))?;
-        Ok(CertLoaderHandle { is_stopping, thread: Some(thread) })
+            .spawn(move || self.run(&inbox, &flag))?;
+        Ok(CertLoaderHandle { is_stopping, errands, thread: Some(thread) })
     }
 
-    fn run(mut self, requests: &Receiver<CertRequest>, is_stopping: &AtomicBool) {
+    fn run(mut self, inbox: &ErrandInbox, is_stopping: &AtomicBool) {
         let mut tick_due = Instant::now() + self.config.poll;
         while !is_stopping.load(Ordering::Relaxed) {
-            let wait = match self.left_in_round {
-                0 => tick_due.saturating_duration_since(Instant::now()),
-                _ => Duration::ZERO,
-            };
-            let wait = wait.min(Duration::from_millis(LOADER_WAIT_MS_MAX));
-            match requests.recv_timeout(wait) {
-                Ok(first) => {
-                    let more = requests.try_iter().take(REQUESTS_PER_PUBLISH_MAX - 1);
-                    self.apply(std::iter::once(first).chain(more));
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => thread::park_timeout(wait),
-            }
+            self.wait(inbox, tick_due);
+            self.carry_out(inbox.take(REQUESTS_PER_PUBLISH_MAX));
+            let now = Instant::now();
+            self.listen(now);
+            self.look_noticed(now);
             if self.left_in_round > 0 {
                 self.look_on();
-            } else if Instant::now() >= tick_due {
+            } else if now >= tick_due {
                 self.begin_round();
                 tick_due = Instant::now() + self.config.poll;
             }
         }
     }
+
+    /// Until there is something to do.
+    fn wait(&self, inbox: &ErrandInbox, tick_due: Instant) {
+        let due = self.notices.due_at().map_or(tick_due, |due| due.min(tick_due));
+        let wait = match self.left_in_round {
+            0 => due.saturating_duration_since(Instant::now()),
+            _ => Duration::ZERO,
+        };
+        // Up to the end of the millisecond that it ends in.
+        let wait = if wait.is_zero() { wait } else { wait + Duration::from_millis(1) };
+        let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+        let watched = self.watch.fd().map(readable);
+        let mut fds: Vec<PollFd<'_>> =
+            [Some(readable(inbox.bell())), watched].into_iter().flatten().collect();
+        if let Err(error) = poll(&mut fds, timeout)
+            && error != nix::errno::Errno::EINTR
+        {
+            thread::park_timeout(wait);
+        }
+    }
+
+    fn carry_out(&mut self, errands: Vec<Errand>) {
+        let mut requests = Vec::new();
+        for errand in errands {
+            match errand {
+                Errand::Subscription(request) => requests.push(request),
+                Errand::Reload(what, reply) => {
+                    self.apply(std::mem::take(&mut requests));
+                    let report = self.reload(&what, unix_now());
+                    // Whoever asked may have gone.
+                    let _ = reply.try_send(report);
+                }
+            }
+        }
+        self.apply(requests);
+    }
 }
 
 impl CertLoaderHandle {
-    /// Asks the thread to end; it does within a fifth of a second, or when its current load ends.
+    /// What gives the loader errands.
+    #[must_use]
+    pub fn errands(&self) -> &Errands {
+        &self.errands
+    }
+
+    /// Asks the thread to end; it does at once, or when its current step ends.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
+        self.errands.ring();
     }
 
     /// [`Self::stop`], then waits for the end.
@@ -82,4 +115,8 @@ impl Drop for CertLoaderHandle {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::new(fd, PollFlags::POLLIN)
 }

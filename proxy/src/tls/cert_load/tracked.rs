@@ -12,7 +12,7 @@ use subscribe::CertText;
 use super::confine::{CertRoots, ReadError, read_trusted};
 use super::pair::{CertError, PairBytes, Part};
 use crate::tls::cert_store::{CertEntry, CertSource, ClientAuth};
-use crate::tls::limits::SETTLED_AFTER_S;
+use crate::tls::limits::{RENEWAL_READ_S, SETTLED_AFTER_S};
 
 /// A name's texts and what became of them.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Tracked {
     looks: Option<Looks>,
     /// SHA-256 over the texts last read completely, whether they were servable or not.
     content: Option<[u8; 32]>,
+    /// When they were last read, Unix time.
+    read_unix: u64,
     /// What is being served.
     pub(super) serving: Option<Arc<CertEntry>>,
     /// The last complaint, so that it is made once and not every second.
@@ -65,6 +67,14 @@ impl PairTexts {
         Self { crt: text(crt), key: text(key), ca: ca.map(|(path, _)| text(path)), client_auth }
     }
 
+    /// The paths among them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.each().into_iter().flatten().filter_map(|text| match text {
+            CertText::Path(path) => Some(as_path(path)),
+            CertText::Pem(_) => None,
+        })
+    }
+
     fn each(&self) -> [Option<&CertText>; 3] {
         [Some(&self.crt), Some(&self.key), self.ca.as_ref()]
     }
@@ -95,6 +105,7 @@ impl Tracked {
             texts,
             looks: None,
             content: None,
+            read_unix: 0,
             serving: None,
             complaint: None,
             scans_missing: 0,
@@ -109,6 +120,7 @@ impl Tracked {
         }
         let has_moved = self.looks.as_ref() != Some(&looks);
         self.looks = Some(looks);
+        self.read_unix = now_unix;
         let pair = match self.read(roots) {
             Ok(pair) => pair,
             // An unreadable file complains when something about it moved, or for the first time.
@@ -130,7 +142,21 @@ impl Tracked {
         self.forget_looks();
     }
 
-    /// Reads the texts again at the next look, whatever the files look like.
+    /// Reads the texts at the next look, whatever the files look like, and compares what they say.
+    pub(super) fn read_again(&mut self) {
+        self.looks = None;
+    }
+
+    /// [`Self::read_again`] if that was not done for a while. Texts that came with the subscription are
+    /// as they came.
+    pub(super) fn read_if_due(&mut self, now_unix: u64) {
+        let has_files = self.texts.paths().next().is_some();
+        if has_files && now_unix.abs_diff(self.read_unix) >= RENEWAL_READ_S {
+            self.read_again();
+        }
+    }
+
+    /// Reads and judges the texts at the next look, whatever the files look like.
     pub(super) fn forget_looks(&mut self) {
         self.looks = None;
         self.content = None;
