@@ -45,6 +45,7 @@ pub fn rewrite(head: &RequestHead<'_, '_>, out: &mut Vec<u8>) {
         client_cert: "",
         via: "suzerain-0123456789ab",
         request_id: b"",
+        trace: None,
         body: head.framing,
         upstream_keep_alive: true,
         expect: ExpectRule::Answer,

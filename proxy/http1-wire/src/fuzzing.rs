@@ -15,10 +15,10 @@ use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, HOST_BYTES_MAX, PREFACE_V2_BYTES
 use crate::{
     Announcement, CHUNK_END, ChunkScanner, ChunkState, Claims, ExpectRule, FieldSlots, Fields,
     ForwardFacts, HeadEnd, LAST_CHUNK, NO_EDIT, Parsed, Preface, PrefaceEnds, ReplyBody,
-    ReplyFacts, RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, Upgrade,
-    UpgradeRule, Version, decode_path, head_end, parse_preface, parse_request, parse_response,
-    trailer_fields, write_chunk_size_line, write_last_chunk, write_preface, write_request_head,
-    write_response_head,
+    ReplyFacts, RequestFraming, RequestHead, ResponseFraming, ResponseHead, ResponseTo, SpanId,
+    TraceFields, TraceId, TraceParent, TraceState, Upgrade, UpgradeRule, Version, decode_path,
+    head_end, parse_preface, parse_request, parse_response, trailer_fields, write_chunk_size_line,
+    write_last_chunk, write_preface, write_request_head, write_response_head,
 };
 
 /// A request head means the same however it is cut, and what is forwarded reads as it was meant.
@@ -41,9 +41,10 @@ pub fn request(bytes: &[u8]) {
     check_framing_fields(head.fields);
     let bodies = [head.framing, RequestFraming::None, RequestFraming::Chunked];
     for body in bodies {
-        let dropping = (ExpectRule::Answer, UpgradeRule::Drop, false, b"".as_slice());
-        let passing = (ExpectRule::Forward, UpgradeRule::WebSocket, true, b"7".as_slice());
-        for (expect, upgrade, upstream_keep_alive, request_id) in [dropping, passing] {
+        let dropping = (ExpectRule::Answer, UpgradeRule::Drop, false, b"".as_slice(), None);
+        let trace = Some(told_trace(&head));
+        let passing = (ExpectRule::Forward, UpgradeRule::WebSocket, true, b"7".as_slice(), trace);
+        for (expect, upgrade, upstream_keep_alive, request_id, trace) in [dropping, passing] {
             let host = std::str::from_utf8(head.host).expect("a host is ASCII");
             check_forwarded(
                 &head,
@@ -59,6 +60,7 @@ pub fn request(bytes: &[u8]) {
                     client_cert: "",
                     via: "us",
                     request_id,
+                    trace,
                     body,
                     upstream_keep_alive,
                     expect,
@@ -67,6 +69,14 @@ pub fn request(bytes: &[u8]) {
             );
         }
     }
+}
+
+/// What a router would tell of the trace of this request.
+fn told_trace(head: &RequestHead<'_, '_>) -> TraceFields {
+    let made = TraceParent { trace: TraceId::MAX, span: SpanId::MAX, sampled: true };
+    let parent = TraceParent::of(head.fields).unwrap_or(made);
+    assert_eq!(TraceParent::parse(&parent.text()), Some(parent));
+    TraceFields { parent, state: TraceState::of(head.fields) }
 }
 
 /// A head that was accepted says in one field at most where its body ends.
@@ -93,8 +103,10 @@ fn check_forwarded(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>) {
     assert_eq!(next.target.authority(), None);
     assert_eq!(next.host, facts.host.as_bytes());
     assert_eq!(next.framing, facts.body);
-    let is_ours =
-        |name: &str| !facts.request_id.is_empty() && name.eq_ignore_ascii_case("x-request-id");
+    let is_ours = |name: &str| {
+        (!facts.request_id.is_empty() && name.eq_ignore_ascii_case("x-request-id"))
+            || facts.trace.is_some_and(|trace| trace.replaces(name))
+    };
     let sent = next.forwarded_fields().filter(|(name, _)| !is_ours(name));
     let received = head.forwarded_fields().filter(|(name, _)| !is_ours(name));
     assert!(sent.eq(received), "fields travel unchanged");

@@ -34,6 +34,7 @@ mod response;
 mod rewrite;
 mod rtsp;
 mod target;
+mod trace_context;
 mod trailers;
 mod upgrade;
 mod via;
@@ -58,6 +59,9 @@ pub use rtsp::{
     RtspError, RtspHead, RtspSlots, RtspStart, RtspTarget, parse_rtsp, rtsp_cseq, rtsp_start,
 };
 pub use target::{Target, TargetError, TargetForm, decode_path};
+pub use trace_context::{
+    SpanId, TRACEPARENT_BYTES, TraceFields, TraceId, TraceParent, TraceState, trace_hex,
+};
 pub use trailers::{is_trailer, trailer_fields, write_last_chunk};
 pub use upgrade::Upgrade;
 pub use via::{via_count, write_via};

@@ -30,6 +30,12 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Most digits of an RTSP `CSeq`: those of a 32-bit number.
 pub const RTSP_CSEQ_DIGITS_MAX: usize = 10;
 
+/// Longest `tracestate` that is passed on, all its lines together; 512 bytes at least are asked for
+/// (W3C Trace Context, 3.3.1.5).
+pub const TRACESTATE_BYTES_MAX: usize = 1024;
+/// Most members of a `tracestate` that is passed on, as W3C Trace Context bounds them (3.3.1.1).
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
+
 /// Longest PROXY version 1 line, CRLF included (its specification, 2.1).
 pub const PREFACE_V1_BYTES_MAX: usize = 107;
 /// Longest PROXY version 2 preface. Addresses take 52 bytes; the rest is room for TLVs, of which

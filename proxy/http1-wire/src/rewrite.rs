@@ -8,6 +8,7 @@ use crate::claims::Claims;
 use crate::framing::{RequestFraming, ResponseFraming};
 use crate::request::RequestHead;
 use crate::response::ResponseHead;
+use crate::trace_context::{TRACEPARENT, TraceFields};
 use crate::upgrade::Upgrade;
 use crate::via::write_via;
 use crate::{Version, decimal};
@@ -47,6 +48,8 @@ pub struct ForwardFacts<'a> {
     pub via: &'a str,
     /// `X-Request-ID`, in place of the client's; empty: the client's travels on.
     pub request_id: &'a [u8],
+    /// The trace it belongs to, in place of what the client says; `None`: that travels on.
+    pub trace: Option<TraceFields>,
     /// How the body goes on; usually the framing it came with.
     pub body: RequestFraming,
     /// Whether the upstream's connection is kept for another exchange.
@@ -55,6 +58,14 @@ pub struct ForwardFacts<'a> {
     pub expect: ExpectRule,
     /// What becomes of `Upgrade`.
     pub upgrade: UpgradeRule,
+}
+
+impl ForwardFacts<'_> {
+    /// Whether we write this field ourselves.
+    fn replaces(&self, name: &str) -> bool {
+        (!self.request_id.is_empty() && name.eq_ignore_ascii_case(REQUEST_ID))
+            || self.trace.is_some_and(|trace| trace.replaces(name))
+    }
 }
 
 /// Appends the head of `head` for an HTTP upstream: always HTTP/1.1, in origin-form.
@@ -69,8 +80,9 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
     out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
     out.extend_from_slice(facts.host.as_bytes());
     out.extend_from_slice(b"\r\n");
+    let names = !facts.request_id.is_empty() || facts.trace.is_some();
     for (name, value) in head.forwarded_fields() {
-        if !facts.request_id.is_empty() && name.eq_ignore_ascii_case(REQUEST_ID) {
+        if names && facts.replaces(name) {
             continue;
         }
         write_field(name, value, out);
@@ -87,6 +99,9 @@ pub fn write_request_head(head: &RequestHead<'_, '_>, facts: &ForwardFacts<'_>, 
     }
     if !facts.request_id.is_empty() {
         write_field(REQUEST_ID, facts.request_id, out);
+    }
+    if let Some(trace) = &facts.trace {
+        write_field(TRACEPARENT, &trace.parent.text(), out);
     }
     match facts.body {
         RequestFraming::None => {}

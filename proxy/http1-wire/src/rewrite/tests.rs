@@ -6,8 +6,8 @@ use super::{
 };
 use crate::tests::Dice;
 use crate::{
-    FieldSlots, Parsed, RequestFraming, ResponseFraming, ResponseTo, Version, parse_request,
-    parse_response,
+    FieldSlots, Parsed, RequestFraming, ResponseFraming, ResponseTo, TraceFields, TraceParent,
+    TraceState, Version, parse_request, parse_response,
 };
 
 const FACTS: ForwardFacts<'static> = ForwardFacts {
@@ -16,6 +16,7 @@ const FACTS: ForwardFacts<'static> = ForwardFacts {
     client_cert: "",
     via: "",
     request_id: b"",
+    trace: None,
     body: RequestFraming::None,
     upstream_keep_alive: true,
     expect: ExpectRule::Answer,
@@ -120,6 +121,23 @@ fn we_stand_last_in_via_and_our_request_id_replaces_the_clients() {
     assert_eq!(forward(head, facts), expected);
     let without = forward(head, FACTS);
     assert!(without.contains("\r\nx-request-id: forged\r\n"), "{without}");
+}
+
+#[test]
+fn the_trace_of_a_request_is_told_in_place_of_the_clients() {
+    let head = "GET / HTTP/1.1\r\nHost: a.b\r\nTraceParent: forged\r\nTraceState: a=1\r\n\
+                traceparent: again\r\ntracestate: b=2\r\n\r\n";
+    let ours = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let parent = TraceParent::parse(ours.as_bytes()).unwrap();
+    let told =
+        |state| forward(head, ForwardFacts { trace: Some(TraceFields { parent, state }), ..FACTS });
+    let start = "GET / HTTP/1.1\r\nHost: a.b\r\n";
+    assert_eq!(
+        told(TraceState::Kept),
+        format!("{start}TraceState: a=1\r\ntracestate: b=2\r\n{OURS}traceparent: {ours}\r\n\r\n")
+    );
+    assert_eq!(told(TraceState::Dropped), format!("{start}{OURS}traceparent: {ours}\r\n\r\n"));
+    assert!(forward(head, FACTS).contains("\r\nTraceParent: forged\r\nTraceState: a=1\r\n"));
 }
 
 #[test]
