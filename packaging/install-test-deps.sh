@@ -48,11 +48,12 @@ need cc gcc
 need make make
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
 
-# Python programs of the tests, in a folder of their own: a gRPC client and server.
+# Python programs of the tests, in a folder of their own: a gRPC client and server, and the messages of
+# OpenTelemetry.
 venv=target/test-python
-python_packages="grpcio==1.85.3"
+python_packages="grpcio==1.85.3 opentelemetry-proto==1.45.2"
 prepare_python() {
-	[ -x "$venv/bin/python3" ] && "$venv/bin/python3" -c 'import grpc' 2>/dev/null && return
+	[ -x "$venv/bin/python3" ] && "$venv/bin/python3" -c 'import grpc, opentelemetry.proto' 2>/dev/null && return
 	echo "installing for python: $python_packages"
 	python3 -m venv "$venv"
 	# shellcheck disable=SC2086 # a list of packages

@@ -51,5 +51,6 @@ pub fn conclude(line: &Line<'_, PacketErrand>) {
         termination: record.termination,
         reused_upstream: false,
         request_id: b"",
+        trace: b"",
     });
 }

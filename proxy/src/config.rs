@@ -23,6 +23,7 @@ mod seen;
 mod senders;
 mod similar;
 mod streams;
+mod traces;
 pub mod units;
 pub(crate) mod values;
 mod warning;
@@ -50,6 +51,7 @@ use crate::http::request_id::RequestIds;
 use crate::policy::Policy;
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::client_cert::PemExport;
+use crate::traces::TraceSettings;
 use catalog::Opt;
 use packets::Packets;
 
@@ -114,6 +116,8 @@ pub struct Settings {
     pub io: IoChoice,
     /// Where the line per request goes.
     pub access_log: AccessLogTarget,
+    /// Which requests are traced.
+    pub traces: TraceSettings,
     /// How much the router says about itself on standard error.
     pub log_level: LevelFilter,
     /// Unsigned subscriptions on an address others can reach are wanted.
@@ -301,6 +305,7 @@ impl Default for Settings {
             workers: cores(),
             io: IoChoice::Auto,
             access_log: AccessLogTarget::Off,
+            traces: TraceSettings::default(),
             log_level: LevelFilter::INFO,
             allow_unsigned: false,
             policy: Policy::default(),

@@ -32,6 +32,7 @@ pub mod startup;
 pub mod stats;
 pub mod systemd;
 pub mod tls;
+pub mod traces;
 
 use std::sync::Arc;
 

@@ -64,6 +64,9 @@ pub fn tick(current: &Current, swept_ms: &Cell<u64>, now_ms: u64) -> Renewal {
     // Publishes are seen here also by a worker without requests, so it pins no old table.
     ctx.table.borrow_mut().load();
     ctx.log.flush();
+    if let Some(traces) = &ctx.traces {
+        traces.sink.flush();
+    }
     if now_ms - swept_ms.get() < SWEEP_MS {
         return renewal;
     }

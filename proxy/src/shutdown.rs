@@ -13,6 +13,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(20);
 /// How long the access log may take to write its last lines.
 const LOG_GRACE: Duration = Duration::from_secs(2);
+/// How long the collector may take to take the last spans.
+const EXPORT_GRACE: Duration = Duration::from_secs(3);
 
 /// How a router ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,6 +106,9 @@ fn join(running: Running) {
     running.cert_loader.join();
     if !running.log_writer.stop(LOG_GRACE) {
         tracing::warn!("the last lines of the access log could not be written");
+    }
+    if running.exporter.is_some_and(|exporter| !exporter.stop(EXPORT_GRACE)) {
+        tracing::warn!("the last spans could not be exported");
     }
     if let Some(admin) = running.admin {
         admin.stop();

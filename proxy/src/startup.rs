@@ -5,6 +5,7 @@ mod limiting;
 mod powers;
 mod sockets;
 mod static_nodes;
+mod traces;
 
 use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
 
@@ -42,6 +43,7 @@ use crate::{
         cert_load::{self, CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
         cert_store::CertStore,
     },
+    traces::{Exporter, Traces},
 };
 
 /// Why a router could not start or went down.
@@ -95,6 +97,8 @@ pub struct Running {
     pub cert_loader: CertLoaderHandle,
     /// Writes the access log.
     pub log_writer: AccessLogWriter,
+    /// Brings spans to the collector, if requests are traced.
+    pub exporter: Option<Exporter>,
     /// Answers operators.
     pub admin: Option<AdminHandle>,
     /// What is bound where.
@@ -138,7 +142,7 @@ pub fn start(
     powers::give_up(settings, &sockets, &subscribe, admin.as_ref())?;
     let (log, log_writer) =
         AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
-
+    let (traces, exporter) = traces::start(settings).map_err(RunError::Start)?.unzip();
     let emperor = Arc::default();
     let lasting =
         Lasting::new(settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
@@ -156,8 +160,9 @@ pub fn start(
         admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
         driver,
     };
+    let (log, traces) = (&log, traces.as_ref());
     let fleet =
-        Fleet { settings, driver, generations, table: &table, metrics: &metrics, log: &log };
+        Fleet { settings, driver, generations, table: &table, metrics: &metrics, log, traces };
     let workers = fleet.start(&mut sockets, &drain, &front)?;
     let state = RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
@@ -173,7 +178,8 @@ pub fn start(
         on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
         emperor,
         certs,
-        log,
+        log: log.clone(),
+        traces: traces.map(Traces::counters).unwrap_or_default(),
         drain: drain.clone(),
         rates: Default::default(),
     };
@@ -185,6 +191,7 @@ pub fn start(
         subscriber,
         cert_loader,
         log_writer,
+        exporter,
         admin,
         ready,
         socket_files,
@@ -199,6 +206,7 @@ struct Fleet<'a> {
     table: &'a TableHandle,
     metrics: &'a Arc<Metrics>,
     log: &'a AccessLog,
+    traces: Option<&'a Traces>,
 }
 
 impl Fleet<'_> {
@@ -227,9 +235,11 @@ impl Fleet<'_> {
             };
             let (table, log) = (self.table.clone(), self.log.clone());
             let generations = self.generations.clone();
+            let traces = self.traces.map(|traces| traces.worker(shard.clone()));
             let front = front.clone();
             workers.push(worker::start(plan, move || {
-                let state = WorkerState::new(table.reader(), log.sink(shard.clone()), shard);
+                let log = log.sink(shard.clone());
+                let state = WorkerState::new(table.reader(), log, traces, shard);
                 front.service(Current::new(generations, state))
             })?);
         }

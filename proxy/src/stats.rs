@@ -33,6 +33,7 @@ use crate::explain::{self, Listening, Sources};
 use crate::on_demand::emperor::Standing;
 use crate::policy::streams::Switch;
 use crate::tls::cert_store::CertStore;
+use crate::traces::ExportCounters;
 use cert_metrics::CertCollector;
 pub use rates::KeyRates;
 
@@ -66,6 +67,8 @@ pub struct RouterState {
     pub certs: CertStore,
     /// For what its writer lost.
     pub log: AccessLog,
+    /// What became of the spans of requests.
+    pub traces: Arc<ExportCounters>,
     /// How far the end of this router is.
     pub drain: Arc<Drain>,
     /// Rates of keys, for whoever looks.
@@ -117,6 +120,7 @@ impl AdminSource for RouterState {
             &*self.emperor,
             &CertCollector::new(&self.certs),
             &self.log,
+            &*self.traces,
         ])
     }
 

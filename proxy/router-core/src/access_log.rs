@@ -101,6 +101,8 @@ pub struct AccessRecord<'a> {
     pub reused_upstream: bool,
     /// The name of the request; empty if it has none.
     pub request_id: &'a [u8],
+    /// The digits of its trace; empty: it has none, and the line says nothing of traces.
+    pub trace: &'a [u8],
 }
 
 /// The log as the composition root holds it: makes sinks, shows what the writer lost.

@@ -13,7 +13,7 @@ use super::catalog::Opt;
 use super::key_table::{self, KeyTable};
 use super::problem::{Place, Problem};
 use super::seen::{Seen, has_free_port};
-use super::{Given, Program, Settings, limits, on_demand, resilience, values};
+use super::{Given, Program, Settings, limits, on_demand, resilience, traces, values};
 use crate::http::request_id::RequestIds;
 use crate::tls::client_cert::PemExport;
 
@@ -107,6 +107,9 @@ impl Draft {
             }
             Opt::Admin => settings.admin = Some(values::listener(text)?),
             Opt::AccessLog => settings.access_log = values::access_log(text)?,
+            Opt::Otlp | Opt::TraceSample | Opt::TraceClientRate => {
+                traces::set(&mut settings.traces, opt, text)?;
+            }
             Opt::LogLevel => settings.log_level = values::log_level(text)?,
             Opt::Workers => settings.workers = values::number(text, 1, limits::WORKERS_MAX)?,
             Opt::Io => settings.io = values::io_choice(text)?,

@@ -184,6 +184,10 @@ impl Walk<'_> {
             (Shape::One, DeValue::Integer(number)) if number.radix() == 10 => {
                 number.as_str().to_owned()
             }
+            // The only value that may have a fraction.
+            (Shape::One, DeValue::Float(number)) if opt == Opt::TraceSample => {
+                number.as_str().to_owned()
+            }
             (shape, other) => {
                 let wanted = match shape {
                     Shape::Switch => "true or false",

@@ -78,6 +78,9 @@ const fn is_of_clients(opt: Opt) -> bool {
             | Opt::TrustedProxy
             | Opt::Via
             | Opt::RequestId
+            | Opt::Otlp
+            | Opt::TraceSample
+            | Opt::TraceClientRate
             | Opt::DefaultCert
             | Opt::CertDir
             | Opt::CertRoot

@@ -24,7 +24,7 @@ use router_core::{
 };
 
 use super::Shared;
-use crate::{http::sticky::Tokens, http2::node::Links, on_demand::Wakes};
+use crate::{http::sticky::Tokens, http2::node::Links, on_demand::Wakes, traces::WorkerTraces};
 
 /// What the process serves by as of now. One per process.
 pub struct Generations(ArcSwap<Shared>);
@@ -68,6 +68,8 @@ pub struct WorkerState {
     pub shard: Arc<Shard>,
     /// Access log.
     pub log: LogSink,
+    /// Traces of requests, if there are any.
+    pub traces: Option<WorkerTraces>,
     /// Bytes of request bodies held in memory now.
     pub held_bytes: Cell<usize>,
     /// Tells contexts of older generations that there is a newer one.
@@ -77,7 +79,12 @@ pub struct WorkerState {
 impl WorkerState {
     /// A worker that has served nobody yet. Its bounds are those of the generation it is given.
     #[must_use]
-    pub fn new(table: TableReader, log: LogSink, shard: Arc<Shard>) -> Self {
+    pub fn new(
+        table: TableReader,
+        log: LogSink,
+        traces: Option<WorkerTraces>,
+        shard: Arc<Shard>,
+    ) -> Self {
         Self {
             table: table.into(),
             pool: RefCell::default(),
@@ -88,6 +95,7 @@ impl WorkerState {
             links: Links::default(),
             shard,
             log,
+            traces,
             held_bytes: Cell::new(0),
             newest: Newest::default(),
         }

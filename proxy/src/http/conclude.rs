@@ -1,6 +1,6 @@
-//! What is said of an exchange that ended: counters, and its line in the access log.
+//! What is said of an exchange that ended: counters, its line in the access log, its spans.
 
-use http1_wire::{FieldSlots, Parsed, Version, parse_request};
+use http1_wire::{FieldSlots, Parsed, Version, parse_request, trace_hex};
 use route_table::HostBuf;
 use router_core::{
     access_log::AccessRecord,
@@ -14,6 +14,7 @@ use super::{
     record::{Record, micros},
     request_id::{self, RequestId, RequestIds},
     rtsp,
+    spans::{self, Ended},
 };
 use crate::context::{ConnFacts, Context, Dialect, Scheme, Trust};
 
@@ -28,12 +29,13 @@ pub fn conclude(ctx: &Context, conn: &ConnFacts, head: &[u8], record: &Record) {
     }
     shard.count_end(record.termination);
     shard.observe_us(Latency::Request, duration_us);
-    if ctx.log.enabled() {
-        log(ctx, conn, head, record, duration_us);
+    if ctx.log.enabled() || record.trace.recorded().is_some() {
+        tell(ctx, conn, head, record, duration_us);
     }
 }
 
-fn log(ctx: &Context, conn: &ConnFacts, head: &[u8], record: &Record, duration_us: u64) {
+/// Writes the line of the access log and the spans, as far as either is wanted.
+fn tell(ctx: &Context, conn: &ConnFacts, head: &[u8], record: &Record, duration_us: u64) {
     if log_rtsp(ctx, conn, head, record, duration_us) {
         return;
     }
@@ -57,30 +59,42 @@ fn log(ctx: &Context, conn: &ConnFacts, head: &[u8], record: &Record, duration_u
     let client = client.map(|ip| ip.to_string());
     let kept = told.filter(|_| rules.request_ids == RequestIds::On);
     let kept = kept.and_then(|head| request_id::kept(conn, head));
+    let version = match (conn.dialect, head.as_ref().map(|head| head.version)) {
+        (_, None) => "",
+        (Dialect::Http2, _) => "HTTP/2.0",
+        (Dialect::Http1, Some(Version::Http10)) => "HTTP/1.0",
+        (Dialect::Http1, Some(Version::Http11)) => "HTTP/1.1",
+    };
+    let key = key.unwrap_or("");
+    if let (Some(traces), Some(trace), Some(head)) = (&ctx.traces, record.trace.recorded(), &head) {
+        let (client, host) = (client.as_deref().unwrap_or(conn.client_ip()), host.as_ref());
+        let ended = Ended { trace, conn, head, host, client, key, version, record };
+        spans::write(&traces.sink, &ended);
+    }
+    if !ctx.log.enabled() {
+        return;
+    }
     let hex = record.id.map(RequestId::hex);
+    let trace = record.trace.get().map(|trace| trace_hex(trace.id));
     ctx.log.write(&AccessRecord {
         at: unix_ms().saturating_sub(duration_us / 1000),
         client: client.as_deref().unwrap_or(&conn.client),
         method: head.as_ref().map_or("", |head| head.method.as_str()),
         target: head.as_ref().map_or(b"", |head| head.target.raw()),
         host: host.as_ref().map_or("", |host| host.host_port()),
-        version: match (conn.dialect, head.as_ref().map(|head| head.version)) {
-            (_, None) => "",
-            (Dialect::Http2, _) => "HTTP/2.0",
-            (Dialect::Http1, Some(Version::Http10)) => "HTTP/1.0",
-            (Dialect::Http1, Some(Version::Http11)) => "HTTP/1.1",
-        },
+        version,
         status: record.status,
         bytes_out: record.bytes_out,
         bytes_in: record.bytes_in,
         duration_us,
         connect_us: record.connect_us,
-        key: key.unwrap_or(""),
+        key,
         node: record.node.as_ref().map_or("", |node| &node.facts.announced),
         tls: conn.scheme == Scheme::Https,
         termination: record.termination,
         reused_upstream: record.reused,
         request_id: hex.as_ref().map(|hex| &hex[..]).or(kept).unwrap_or_default(),
+        trace: trace.as_ref().map(|hex| &hex[..]).unwrap_or_default(),
     });
 }
 
@@ -112,6 +126,7 @@ fn log_rtsp(
             termination: record.termination,
             reused_upstream: false,
             request_id: b"",
+            trace: b"",
         });
     })
 }

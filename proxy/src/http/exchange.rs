@@ -8,7 +8,7 @@ use http1_wire::RequestFraming;
 use route_table::{Node, Opening, Proto, Tried};
 use router_core::{
     deadline,
-    metrics::{Counter, Latency},
+    metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
     upstream::{
         Checkout, Reuse, checkout,
@@ -169,7 +169,7 @@ impl<'a> Exchange<'a> {
                     Err(failure) => return self.failed(failure, 0),
                 }
             }
-            let progressed = Progressed::default();
+            let progressed = Progressed::of(&self.record.trace);
             let in_flight = match plan.room.take() {
                 None => InFlight::begin(&plan.node),
                 Some(room) => match Box::pin(self.wait_for_room(&mut plan, room, held)).await {
@@ -201,6 +201,7 @@ impl<'a> Exchange<'a> {
                     }
                 }
             };
+            self.trace_failure(&failure, progressed.status.get());
             let replay = match body {
                 _ if matches!(failure.cause, Cause::ClientGone) => Replay::Spent,
                 Body::Coming if progress != Progress::Unconnected => Replay::Spent,
@@ -252,6 +253,7 @@ impl<'a> Exchange<'a> {
             Opening::Plain => how,
         };
         let limit = self.policy.timeouts.connect;
+        self.trace_attempt(node);
         let began = (how != Checkout::Any).then(Instant::now);
         let eject = self.policy.resilience.eject;
         let (pool, shard) = (&self.ctx.pool, &self.ctx.shard);
@@ -265,8 +267,7 @@ impl<'a> Exchange<'a> {
             Ok(upstream) => {
                 self.record.reused = upstream.reuse == Reuse::Pooled;
                 if let Some(began) = began {
-                    self.record.connect_us = micros(began);
-                    self.ctx.shard.observe_us(Latency::UpstreamConnect, self.record.connect_us);
+                    self.note_connect(micros(began));
                 }
                 Ok(upstream)
             }
@@ -329,6 +330,7 @@ impl<'a> Exchange<'a> {
         }
         self.record.bytes_out += progressed.sent.get();
         self.record.status = progressed.status.get();
+        self.trace_answer(progressed);
         if let Some(coding) = progressed.coding.get() {
             self.ctx.shard.count(coding.counter());
         }
@@ -339,16 +341,9 @@ impl<'a> Exchange<'a> {
         result
     }
 
-    /// Makes a tunnel of both connections, until it ends.
-    async fn tunnel(self, node: Arc<Node>, upstream: NodeConn) -> Outcome {
-        let switched = Switched::new(node, upstream, &self.policy.timeouts, Counted::default());
-        let Client { reader, writer, inbound, .. } = self.client;
-        switched.pass(reader, writer, inbound, self.record).await;
-        Outcome::Tunnelled
-    }
-
     pub(super) fn judge_again(&self, held: Held) -> Result<Plan, Unplanned> {
-        let round = Round { tried: &self.tried, held, id: self.record.id };
+        let Record { id, trace, .. } = &*self.record;
+        let round = Round { tried: &self.tried, held, id: *id, trace };
         match judge(self.ctx, self.client.conn, self.client.inbound.head(), &round) {
             Judged::Admitted(plan) => Ok(plan),
             Judged::Refused(refusal) => Err(Unplanned::Refused(refusal)),

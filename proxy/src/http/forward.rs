@@ -1,6 +1,6 @@
 //! What the head of a request for a node is made from, whatever the node speaks.
 
-use http1_wire::{RequestFraming, RequestHead};
+use http1_wire::{RequestFraming, RequestHead, TraceFields};
 use route_table::{CanonicalHost, Node};
 
 use super::{provenance::Provenance, wish::Wish};
@@ -27,6 +27,8 @@ pub struct Forward<'a> {
     pub from: &'a Provenance<'a>,
     /// `X-Request-ID`; empty: none of ours.
     pub request_id: &'a [u8],
+    /// What the node is told of its trace; `None`: what the client said.
+    pub trace: Option<TraceFields>,
     /// The rules of the key.
     pub policy: &'a HeaderPolicy,
     /// Who is asked.

@@ -12,7 +12,7 @@ pub fn write_head(forward: &Forward<'_>, out: &mut Vec<u8>) {
         host: forward.host.host_port(),
         via: &forward.ctx.shared.headers.via,
         request_id: forward.request_id,
-        trace: None,
+        trace: forward.trace,
         body: forward.framing,
         // The stream of a source ends with its connection.
         upstream_keep_alive: forward.wish != Wish::Source,

@@ -116,10 +116,11 @@ fn write_header_vars(
     packet: &mut PacketWriter<'_>,
 ) -> Result<(), EncodeError> {
     let named = !forward.request_id.is_empty();
-    let fields = || {
-        let all = forward.head.forwarded_fields();
-        all.filter(|(name, _)| !(named && name.eq_ignore_ascii_case("x-request-id")))
+    let is_ours = |name: &str| {
+        (named && name.eq_ignore_ascii_case("x-request-id"))
+            || forward.trace.is_some_and(|trace| trace.replaces(name))
     };
+    let fields = || forward.head.forwarded_fields().filter(|(name, _)| !is_ours(name));
     packet.pair(b"HTTP_HOST", forward.host.host_port().as_bytes())?;
     match forward.framing {
         RequestFraming::None => {}
@@ -192,6 +193,9 @@ fn write_forwarded_vars(
     }
     if !forward.request_id.is_empty() {
         packet.pair(b"HTTP_X_REQUEST_ID", forward.request_id)?;
+    }
+    if let Some(trace) = &forward.trace {
+        packet.pair(b"HTTP_TRACEPARENT", &trace.parent.text())?;
     }
     Ok(())
 }

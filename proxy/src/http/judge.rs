@@ -46,6 +46,7 @@ use crate::{
     compress::{Accepted, Coding},
     context::{ConnFacts, Context, Scheme},
     policy::{Compression, PolicyId},
+    traces::{Trace, TraceSlot},
 };
 
 pub use super::refusal::{Denial, Pace, Refusal, RefusedHead};
@@ -129,6 +130,8 @@ pub struct Round<'a> {
     pub held: Held,
     /// Its name, from the round before.
     pub id: Option<RequestId>,
+    /// Its place in a trace, which the first round gives it.
+    pub trace: &'a TraceSlot,
 }
 
 /// Judges the bytes received so far.
@@ -157,6 +160,9 @@ pub fn judge(ctx: &Context, conn: &ConnFacts, bytes: &[u8], round: &Round<'_>) -
             return Judged::Refused(Refusal::closing(400, detail, bytes));
         }
     };
+    if let Some(traces) = &ctx.traces {
+        traces.note_request(round.trace, conn, &head);
+    }
     match admit(ctx, conn, &head, &host, round) {
         Ok(plan) => Judged::Admitted(plan),
         Err(Denial::Asleep(sleeper)) => {
@@ -223,6 +229,7 @@ fn admit(
         wish,
         from: &from,
         request_id: kept.or(hex.as_ref().map(|hex| &hex[..])).unwrap_or_default(),
+        trace: round.trace.get().map(Trace::told),
         policy: &ctx.shared.policies.get(policy).headers,
         node: &node,
     };

@@ -6,6 +6,7 @@ use route_table::Node;
 use router_core::termination::Termination;
 
 use super::request_id::RequestId;
+use crate::traces::TraceSlot;
 
 /// What the access log and the counters will say about an exchange.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Record {
     pub connect_us: u64,
     /// The name we gave the request, if we did.
     pub id: Option<RequestId>,
+    /// Its place in a trace, if requests are traced.
+    pub trace: TraceSlot,
     /// The node tried last.
     pub node: Option<Arc<Node>>,
     /// Whether the connection to it came from the pool.
@@ -40,6 +43,7 @@ impl Record {
             bytes_out: 0,
             connect_us: 0,
             id: None,
+            trace: TraceSlot::default(),
             node: None,
             reused: false,
             termination: Termination::CLEAN,

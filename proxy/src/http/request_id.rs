@@ -37,22 +37,10 @@ pub type Hex = [u8; 2 * ID_BYTES];
 impl RequestId {
     /// A new one; none if the system has no randomness to give.
     pub fn random() -> Option<Self> {
-        thread_local! {
-            static STOCK: RefCell<(usize, [u8; STOCK_BYTES])> =
-                const { RefCell::new((STOCK_BYTES, [0; STOCK_BYTES])) };
-        }
-        STOCK.with_borrow_mut(|(used, stock)| {
-            if stock.len() - *used < ID_BYTES {
-                aws_lc_rs::rand::fill(stock).ok()?;
-                *used = 0;
-            }
-            let (high, rest) = stock[*used..].split_first_chunk()?;
-            let (low, _) = rest.split_first_chunk()?;
-            *used += ID_BYTES;
-            let (high, low) = (u64::from_ne_bytes(*high), u64::from_ne_bytes(*low));
-            // One in 2^64 is not worth a loop.
-            Some(Self { high: NonZeroU64::new(high).unwrap_or(NonZeroU64::MIN), low })
-        })
+        let bits = random_bits()?;
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
+        // One in 2^64 is not worth a loop.
+        Some(Self { high: NonZeroU64::new(high).unwrap_or(NonZeroU64::MIN), low })
     }
 
     /// As it is sent.
@@ -64,6 +52,23 @@ impl RequestId {
         }
         hex
     }
+}
+
+/// Bits nobody can guess; none if the system has no randomness to give.
+pub fn random_bits() -> Option<u128> {
+    thread_local! {
+        static STOCK: RefCell<(usize, [u8; STOCK_BYTES])> =
+            const { RefCell::new((STOCK_BYTES, [0; STOCK_BYTES])) };
+    }
+    STOCK.with_borrow_mut(|(used, stock)| {
+        if stock.len() - *used < ID_BYTES {
+            aws_lc_rs::rand::fill(stock).ok()?;
+            *used = 0;
+        }
+        let bits = stock[*used..].first_chunk()?;
+        *used += ID_BYTES;
+        Some(u128::from_ne_bytes(*bits))
+    })
 }
 
 /// The name a trusted proxy gave, if it is fit to be passed on and logged.

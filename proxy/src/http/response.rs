@@ -5,8 +5,7 @@ pub mod coding;
 mod direct;
 mod edit;
 mod encoded;
-
-use std::cell::Cell;
+mod progressed;
 
 use http::HeaderMap;
 use http1_wire::{
@@ -17,7 +16,6 @@ use router_core::{
     buffer::{self, REPLY_BYTES, Use},
     deadline::Half,
     termination::Phase,
-    upstream::retry::Progress,
 };
 
 use super::{
@@ -25,16 +23,13 @@ use super::{
     judge::Wish,
     raw_body,
     rtsp::over_http,
-    sticky::CookieSlot,
     trailers,
 };
 use crate::{
-    client::ClientWriter,
-    compress::{Coding, Encoder},
-    context::Scheme,
-    node::NodeReader,
-    policy::Policy,
+    client::ClientWriter, compress::Encoder, context::Scheme, node::NodeReader, policy::Policy,
 };
+
+pub use progressed::Progressed;
 
 /// What the client asked, as far as the response depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -53,34 +48,6 @@ pub struct Asked {
     pub takes_trailers: bool,
     /// How it likes the body coded.
     pub coding: coding::Wanted,
-}
-
-/// What the others may know while a response is under way.
-#[derive(Debug, Default)]
-pub struct Progressed {
-    /// Status of the response, once its head was understood.
-    pub status: Cell<u16>,
-    /// Bytes sent to the client.
-    pub sent: Cell<u64>,
-    /// Bytes of the request sent to the upstream, without a streamed body.
-    pub asked: Cell<u64>,
-    /// Bytes of the upstream's answer, or zero if not one came.
-    pub answered: Cell<u64>,
-    /// The cookie that goes with the response.
-    pub cookie: CookieSlot,
-    /// Whether the request body has been passed on completely.
-    pub request_done: Cell<bool>,
-    /// Whether trailers went behind that, on a connection that is no stream.
-    pub trailed: Cell<bool>,
-    /// The coding we gave the body.
-    pub coding: Cell<Option<Coding>>,
-}
-
-impl Progressed {
-    /// How far the exchange got, for the retry rule.
-    pub fn progress(&self) -> Progress {
-        if self.answered.get() > 0 { Progress::Answered } else { Progress::Sent }
-    }
 }
 
 /// What remains after a complete response.
@@ -364,7 +331,7 @@ impl ResponsePump<'_> {
     }
 
     fn note_answer(&self, received: usize) {
-        self.progressed.answered.set(self.progressed.answered.get() + received as u64);
+        self.progressed.note_answer(received);
     }
 
     async fn send(&mut self, buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {

@@ -36,6 +36,7 @@ use crate::{
     config::Timeouts,
     context::{ConnFacts, Context},
     policy::PolicyId,
+    traces::TraceSlot,
 };
 use tail::Tail;
 
@@ -81,6 +82,8 @@ pub struct Session {
     policy: PolicyId,
     /// Counts this connection while its head is not complete.
     unfinished: Option<HeadSlot>,
+    /// The place in a trace of the request at hand.
+    trace: TraceSlot,
     /// When its client is likely to speak.
     pulse: Pulse,
     /// The client sends nothing more.
@@ -119,6 +122,7 @@ impl Session {
             began: Instant::now(),
             policy: PolicyId::DEFAULT,
             unfinished,
+            trace: TraceSlot::default(),
             pulse: Pulse::fresh(),
             ended: false,
         })
@@ -251,7 +255,7 @@ impl Session {
         };
         if !matches!(known, Some(Ok(HeadEnd::Partial(_)))) {
             let tried = Tried::default();
-            let round = Round { tried: &tried, held: Held::No, id: None };
+            let round = Round { tried: &tried, held: Held::No, id: None, trace: &self.trace };
             match judge(&self.ctx, &self.conn, bytes, &round) {
                 Judged::Partial => {}
                 judged => return Some(judged),
@@ -307,6 +311,7 @@ impl Session {
                 let head_bytes = refusal.head.map_or(0, |head| head.head_bytes);
                 self.inbound.hold_head(head_bytes);
                 let mut record = Record::begin(self.began, head_bytes);
+                record.trace = std::mem::take(&mut self.trace);
                 record.termination = termination_of(&refusal);
                 let after = self.refuse(&refusal, &mut record).await;
                 self.conclude(&record);
@@ -318,6 +323,7 @@ impl Session {
                 self.policy = plan.policy;
                 self.ctx.shard.add(Counter::Requests, 1);
                 let mut record = Record::begin(self.began, plan.head_bytes);
+                record.trace = std::mem::take(&mut self.trace);
                 self.inbound.hold_head(plan.head_bytes);
                 let client = Client {
                     conn: &self.conn,

@@ -38,6 +38,7 @@ impl Exchange<'_> {
             return Err(Failure::router(Phase::Connect, 503, Cause::QueueFull));
         };
         self.ctx.shard.add(Counter::QueueWaits, 1);
+        let since = self.trace_wait();
         let due_ms = deadline::process_ms() + rules.queue_timeout.as_millis() as u64;
         loop {
             place.turn().await;
@@ -50,6 +51,7 @@ impl Exchange<'_> {
             {
                 *plan = again;
                 if let Ok(begun) = InFlight::begin_below(&plan.node, most, queues, &room) {
+                    self.trace_waited(since);
                     return Ok(begun);
                 }
             }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     context::{ConnFacts, Context},
     on_demand::{NotAwake, Sleeper, until_awake},
+    traces::TraceSlot,
 };
 
 /// A request whose key has only vassals that sleep.
@@ -61,11 +62,12 @@ pub async fn first(
     conn: &ConnFacts,
     bytes: &[u8],
     asleep: Asleep,
+    trace: &TraceSlot,
     has_left: impl Fn() -> bool,
 ) -> Result<Plan, Unplanned> {
     let mut tried = Tried::default();
     tried.note_counted();
-    let round = Round { tried: &tried, held: Held::No, id: None };
+    let round = Round { tried: &tried, held: Held::No, id: None, trace };
     awake(asleep, ctx, has_left, || judge(ctx, conn, bytes, &round)).await
 }
 
@@ -84,7 +86,8 @@ impl Exchange<'_> {
         Box::pin(async move {
             let (asleep, failure) = *waits;
             let (reader, head) = (&self.client.reader, self.client.inbound.head());
-            let round = Round { tried: &self.tried, held, id: self.record.id };
+            let (id, trace) = (self.record.id, &self.record.trace);
+            let round = Round { tried: &self.tried, held, id, trace };
             let again = || judge(self.ctx, self.client.conn, head, &round);
             match awake(asleep, self.ctx, || reader.has_left(), again).await {
                 Ok(again) => *plan = again,

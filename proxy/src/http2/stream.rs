@@ -45,6 +45,7 @@ use crate::{
         reply::{self, Text},
         wake::{self, Asleep, Unplanned},
     },
+    traces::TraceSlot,
 };
 
 /// What the streams of one connection share.
@@ -78,8 +79,10 @@ pub async fn serve(
     let (parts, body) = request.into_parts();
     let half = SendHalf::new(respond);
     let mut stream = Stream::new(connection, half.clone(), body);
-    let judged = stream.judge(&parts);
+    let trace = TraceSlot::default();
+    let judged = stream.judge(&parts, &trace);
     let mut record = Record::begin(began, stream.inbound.bytes().len());
+    record.trace = trace;
     let shown = match &judged {
         Judged::Admitted(plan) => plan.head_bytes,
         Judged::Refused(refusal) => refusal.head.map_or(0, |head| head.head_bytes),
@@ -146,7 +149,7 @@ impl Stream {
         }
     }
 
-    fn judge(&mut self, parts: &http::request::Parts) -> Judged {
+    fn judge(&mut self, parts: &http::request::Parts, trace: &TraceSlot) -> Judged {
         let ended = matches!(&self.reader, ClientReader::Stream(half) if half.is_ended());
         let mut text = buffer::take(Use::Head);
         let written = write_head(parts, ended, &mut text);
@@ -161,7 +164,7 @@ impl Stream {
                 Judged::Refused(Refusal::closing(refusal.status(), detail, head))
             }
             Ok(()) => {
-                let round = Round { tried: &Tried::default(), held: Held::No, id: None };
+                let round = Round { tried: &Tried::default(), held: Held::No, id: None, trace };
                 judge(ctx, conn, self.inbound.bytes(), &round)
             }
         }
@@ -208,15 +211,15 @@ impl Stream {
         record: &'s mut Record,
     ) -> Pin<Box<dyn Future<Output = ()> + 's>> {
         Box::pin(async move {
-            let judged = self.wake(asleep).await;
+            let judged = self.wake(asleep, &record.trace).await;
             self.answer(judged, record).await;
         })
     }
 
     /// What a request comes to whose vassal is waited for. One that its client gives up is dropped.
-    async fn wake(&self, asleep: Asleep) -> Judged {
+    async fn wake(&self, asleep: Asleep, trace: &TraceSlot) -> Judged {
         let (ctx, conn) = (&*self.ctx, &self.connection.conn);
-        match wake::first(ctx, conn, self.inbound.head(), asleep, || false).await {
+        match wake::first(ctx, conn, self.inbound.head(), asleep, trace, || false).await {
             Ok(plan) => Judged::Admitted(plan),
             Err(Unplanned::Refused(refusal)) => Judged::Refused(refusal),
             Err(Unplanned::Left | Unplanned::Asleep(_)) => Judged::Partial,

@@ -44,5 +44,6 @@ pub fn conclude(
         termination: record.termination,
         reused_upstream: false,
         request_id: b"",
+        trace: b"",
     });
 }

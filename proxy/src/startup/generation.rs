@@ -176,7 +176,7 @@ mod tests {
         let all = Arc::new(Generations::new(Arc::new(of(0))));
         let shard = Metrics::with_head_rejects(1, &[]).shard(0);
         let (log, _writer) = AccessLog::open(AccessLogTarget::Off).unwrap();
-        let state = WorkerState::new(table.reader(), log.sink(shard.clone()), shard);
+        let state = WorkerState::new(table.reader(), log.sink(shard.clone()), None, shard);
         let current = Current::new(all.clone(), state);
         let first = current.context();
         assert!(first.newer().is_none() && current.renew() == Renewal::None);

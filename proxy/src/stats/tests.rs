@@ -52,6 +52,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         emperor: Arc::default(),
         certs: CertStore::empty(),
         log,
+        traces: Arc::default(),
         drain: Arc::default(),
         rates: KeyRates::default(),
     }

@@ -7,6 +7,7 @@ pub mod certs;
 pub mod chromium;
 pub mod client;
 pub mod client_pki;
+pub mod collector;
 pub mod datagram;
 pub mod emperor;
 pub mod h2;

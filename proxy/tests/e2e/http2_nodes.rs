@@ -9,9 +9,9 @@ use nix::sys::signal::Signal;
 use crate::harness::h2::{H2Client, collect, h2c_node, request};
 use crate::harness::origin::Refusing;
 use crate::harness::process::Process;
-use crate::harness::tools::run;
+use crate::harness::tools::{python_with, report_missing, run};
 use crate::harness::wait::{SOON, eventually};
-use crate::harness::{Router, get, require_tool};
+use crate::harness::{Router, get};
 
 fn router(address: impl std::fmt::Display) -> Router {
     Router::setup()
@@ -87,13 +87,8 @@ fn a_node_that_speaks_http1_is_502() {
 /// A real client and a real server of gRPC, with the router between them.
 #[test]
 fn grpc_calls_of_all_four_types_pass() {
-    let python = require_tool!("python3");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/testdata/grpc_peers.py");
-    let venv = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-python/bin/python3");
-    let python = if std::path::Path::new(venv).exists() { venv.into() } else { python };
-    if run(Command::new(&python).args(["-c", "import grpc"])).code != Some(0) {
-        return crate::harness::tools::report_missing("python3 with grpcio");
-    }
+    let Some(python) = python_with("grpc") else { return report_missing("python3 with grpcio") };
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(&python);
     command.args([script, "server"]);

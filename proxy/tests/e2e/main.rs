@@ -63,6 +63,7 @@ mod subscribe_signed;
 mod subscribe_uwsgi;
 mod subscribe_vassal;
 mod tls;
+mod traces;
 mod trailers;
 mod upstream_failure;
 mod websocket;

@@ -17,6 +17,7 @@ pub(super) fn bytes_bound(record: &AccessRecord<'_>) -> usize {
         record.key.len(),
         record.node.len(),
         record.request_id.len(),
+        record.trace.len(),
     ];
     let text: usize = text.iter().map(|len| (*len).min(FIELD_BYTES_MAX)).sum();
     (text + record.target.len().min(TARGET_BYTES_MAX)) * ESCAPED_BYTES + FIXED_BYTES_MAX
@@ -43,6 +44,9 @@ pub(super) fn push_record(line: &mut Vec<u8>, clock: &mut ClockText, record: &Ac
     line.extend_from_slice(b" term=");
     line.extend_from_slice(&record.termination.letters());
     push_bare(line, b" id=", record.request_id);
+    if !record.trace.is_empty() {
+        push_bare(line, b" trace=", record.trace);
+    }
     line.push(b'\n');
 }
 

@@ -13,7 +13,7 @@ pub const TARGET_BYTES_MAX: usize = 4096;
 /// Bytes of any other text field that are logged.
 pub const FIELD_BYTES_MAX: usize = 256;
 /// Text fields besides the target.
-pub const FIELDS: usize = 7;
+pub const FIELDS: usize = 8;
 /// Everything in a line that is not a text field: names, numbers, time, marks of cuts.
 pub const FIXED_BYTES_MAX: usize = 512;
 

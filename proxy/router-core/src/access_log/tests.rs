@@ -29,6 +29,7 @@ fn record() -> AccessRecord<'static> {
         termination: Termination::CLEAN,
         reused_upstream: true,
         request_id: b"",
+        trace: b"",
     }
 }
 

@@ -236,6 +236,15 @@ families! {
     ACCESS_LOG_WRITE_FAILURES = Counter "suzerain_access_log_write_failures_total" []
         "Writes of up to 64 KiB of access log that failed; their records are lost.";
 
+    TRACE_SPANS = Counter "suzerain_trace_spans_total" []
+        "Spans of requests handed to the exporter thread.";
+    TRACE_SPANS_DROPPED = Counter "suzerain_trace_spans_dropped_total" []
+        "Spans of requests dropped because the exporter thread could not keep up.";
+    TRACE_EXPORTS = Counter "suzerain_trace_exports_total" ["outcome"]
+        "Spans by what became of them in the exporter thread: exported, refused by the collector, or lost because it took none for too long.";
+    TRACE_EXPORT_FAILURES = Counter "suzerain_trace_export_failures_total" []
+        "Requests to the trace collector that failed.";
+
     PROCESS_START = Gauge "process_start_time_seconds" []
         "When this process started, as Unix time.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []

@@ -13,6 +13,7 @@ mod resilience;
 mod senders;
 mod streams;
 mod timeouts;
+mod traces;
 
 use super::{Opt, OptFacts, Section, Shape};
 
@@ -30,6 +31,7 @@ const PARTS: &[&[OptFacts]] = &[
     on_demand::ON_DEMAND,
     streams::STREAMS,
     privileges::PRIVILEGES,
+    traces::TRACES,
     timeouts::TIMEOUTS,
 ];
 

@@ -8,7 +8,13 @@ use router_core::upstream::Checkout;
 use super::{Client, Exchange, InFlight, Outcome};
 use crate::{
     context::Context,
-    http::{gate::Admitted, judge::Plan, record::Record, request_body::send_request},
+    http::{
+        gate::Admitted,
+        judge::Plan,
+        record::Record,
+        request_body::send_request,
+        switched::{Counted, Switched},
+    },
     node::NodeConn,
     policy::Policy,
 };
@@ -42,5 +48,13 @@ impl Exchange<'_> {
             Ok(_spent) => self.tunnel(node, upstream).await,
             Err(failure) => self.failed(failure, 0),
         }
+    }
+
+    /// Makes a tunnel of both connections, until it ends.
+    async fn tunnel(self, node: Arc<Node>, upstream: NodeConn) -> Outcome {
+        let switched = Switched::new(node, upstream, &self.policy.timeouts, Counted::default());
+        let Client { reader, writer, inbound, .. } = self.client;
+        switched.pass(reader, writer, inbound, self.record).await;
+        Outcome::Tunnelled
     }
 }

@@ -29,7 +29,9 @@ impl Session {
     async fn wake(&mut self, asleep: Asleep) -> Result<Judged, After> {
         let (head_bytes, reader) = (asleep.head_bytes(), &self.reader);
         let bytes = self.inbound.bytes();
-        match wake::first(&self.ctx, &self.conn, bytes, asleep, || reader.has_left()).await {
+        match wake::first(&self.ctx, &self.conn, bytes, asleep, &self.trace, || reader.has_left())
+            .await
+        {
             Ok(plan) => Ok(Judged::Admitted(plan)),
             Err(Unplanned::Refused(refusal)) => Ok(Judged::Refused(refusal)),
             Err(Unplanned::Left | Unplanned::Asleep(_)) => {

@@ -15,7 +15,7 @@ impl Session {
         let mut record = Box::new(record);
         match switched.begin(&mut self.inbound).await {
             Ok(()) => {
-                if self.ctx.log.enabled() {
+                if self.ctx.log.enabled() || record.trace.recorded().is_some() {
                     self.inbound.keep_head_only();
                 } else {
                     self.inbound.put_away();

@@ -37,6 +37,17 @@ pub fn report_missing(name: &str) {
     eprintln!("SKIPPED: {name} is not installed");
 }
 
+/// A Python that has `module`: that of `packaging/install-test-deps.sh`, else the system's.
+pub fn python_with(module: &str) -> Option<PathBuf> {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-python/bin/python3");
+    let candidates = [Some(PathBuf::from(own)).filter(|path| path.exists()), find("python3")];
+    let import = format!("import {module}");
+    candidates
+        .into_iter()
+        .flatten()
+        .find(|python| run(Command::new(python).args(["-c", &import])).code == Some(0))
+}
+
 /// What a finished program left behind.
 #[derive(Debug)]
 pub struct Finished {

@@ -267,6 +267,14 @@ counters! {
         /// A record was dropped.
         AccessLogDropped
     }
+    TRACE_SPANS {
+        /// A span reached the exporter's queue.
+        TraceSpans
+    }
+    TRACE_SPANS_DROPPED {
+        /// A span was dropped.
+        TraceSpansDropped
+    }
 }
 
 impl Counter {
