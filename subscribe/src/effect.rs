@@ -82,6 +82,8 @@ pub enum Departure {
     Superseded,
     /// The key file that vouched for it changed or vanished.
     KeyRevoked,
+    /// The operator allows its address no more.
+    Disallowed,
 }
 
 impl Departure {
@@ -93,6 +95,7 @@ impl Departure {
             Self::Lapsed => "lapsed",
             Self::Superseded => "superseded",
             Self::KeyRevoked => "key_revoked",
+            Self::Disallowed => "disallowed",
         }
     }
 }

@@ -78,6 +78,13 @@ impl Keyring {
         }
     }
 
+    /// Reads every file again, for signatures of this digest. What each vouched for is remembered.
+    pub fn begin_anew(&mut self, digest: Digest) {
+        self.digest = digest;
+        self.young.clear();
+        self.old.clear();
+    }
+
     /// The key in a file, from the cache or through `files`.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::upstream_policy::UpstreamPolicy;
 mod admission;
 mod config;
 mod identity;
+mod reconfigure;
 mod restore;
 mod roster;
 mod snapshot;
@@ -272,6 +273,8 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+mod reconfigure_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

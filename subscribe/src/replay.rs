@@ -106,6 +106,15 @@ impl Mark {
 }
 
 impl ReplayGuard {
+    /// Bounds the age and the lead of stamps anew, in seconds. Stamps that were too old before stay so.
+    pub fn tolerate(&mut self, tolerance_s: u64) {
+        if tolerance_s > self.tolerance_s {
+            // Their marks may be forgotten.
+            self.raise_floor(self.swept_unix.saturating_sub(self.tolerance_s));
+        }
+        self.tolerance_s = tolerance_s;
+    }
+
     /// An empty memory. `tolerance_s` bounds the age and the lead of a stamp, in seconds.
     #[must_use]
     pub fn new(tolerance_s: u64, marks_max: usize) -> Self {

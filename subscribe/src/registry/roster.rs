@@ -244,6 +244,18 @@ impl Roster {
         })
     }
 
+    /// Takes out a node of the configuration.
+    pub fn remove_static(&mut self, key: &RouteKey, id: NodeId) {
+        let it = |node: &Arc<Node>| node.id == id && node.facts.origin == NodeOrigin::Static;
+        if !self.nodes_of(key).any(it) {
+            return;
+        }
+        let nodes = &mut self.draft(key).nodes;
+        nodes.retain(|node| !it(node));
+        self.keys -= usize::from(nodes.is_empty());
+        self.nodes -= 1;
+    }
+
     fn take(&mut self, key: &RouteKey, is_it: impl Fn(&Node) -> bool) -> Option<Departed> {
         let subscribed = |node: &Node| node.facts.origin == NodeOrigin::Subscribed;
         let it = |node: &Arc<Node>| subscribed(node) && is_it(node);

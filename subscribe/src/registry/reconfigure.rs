@@ -1,0 +1,128 @@
+//! Going by another configuration without losing what is known.
+//!
+//! A node that is there stays, unless its address is none any more that a subscription may bring: its
+//! next datagram is judged by the new rules, and the lease sees to it that there is one soon.
+
+use std::collections::HashMap;
+
+use route_table::{Address, NodeFacts, NodeOrigin, RouteKey};
+
+use super::{Now, Registry, RegistryConfig, StaticNodeError};
+use crate::effect::Departure;
+use crate::keyring::Keyring;
+use crate::proof::Proofs;
+use crate::replay::ReplayGuard;
+use crate::verify::Digest;
+
+impl Registry {
+    /// Goes by `config` from now on; how much may be held stays as it was. Key files are read again, so
+    /// the shell must look at all that are watched.
+    ///
+    /// If signatures were not demanded before, no stamp up to now counts.
+    pub fn reconfigure(&mut self, now: Now, config: RegistryConfig) {
+        let RegistryConfig {
+            sign,
+            sign_tolerance_s,
+            credentials,
+            forwarding,
+            lease_ms,
+            inactive_lease_ms,
+            vassal_names,
+            algorithm,
+            upstream_policy,
+            raw_keys,
+            limits,
+        } = config;
+        self.lease_ms = lease_ms;
+        self.inactive_lease_ms = inactive_lease_ms;
+        self.vassal_names = vassal_names;
+        self.algorithm = algorithm;
+        self.credentials = credentials;
+        self.forwarding = forwarding;
+        self.raw_keys = raw_keys;
+        self.policy = upstream_policy;
+        self.demand(now, sign, |digest| Proofs {
+            keyring: Keyring::new(digest, limits.cached_keys_max),
+            replay: ReplayGuard::new(sign_tolerance_s, limits.marks_max),
+        });
+        if let Some(proofs) = &mut self.proofs {
+            proofs.replay.tolerate(sign_tolerance_s);
+        }
+        self.end_disallowed();
+    }
+
+    fn demand(&mut self, now: Now, sign: Option<Digest>, make: impl FnOnce(Digest) -> Proofs) {
+        match (sign, &mut self.proofs) {
+            (Some(digest), Some(proofs)) => proofs.keyring.begin_anew(digest),
+            (Some(digest), proofs) => {
+                let mut made = make(digest);
+                made.replay.raise_floor(now.unix.saturating_sub(1));
+                *proofs = Some(made);
+            }
+            (None, proofs) => *proofs = None,
+        }
+    }
+
+    /// Ends the nodes that a subscription could not bring any more.
+    fn end_disallowed(&mut self) {
+        let is_out = |facts: &NodeFacts| {
+            facts.origin == NodeOrigin::Subscribed
+                && facts.address != Address::Nowhere
+                && self.policy.check(&facts.address).is_err()
+        };
+        let out = self.roster.iter().filter(|(_, node)| is_out(&node.facts));
+        let out: Vec<_> = out.map(|(key, node)| (key.clone(), node.id)).collect();
+        for (key, id) in out {
+            if let Some(departed) = self.roster.remove(&key, id) {
+                self.depart(departed, Departure::Disallowed);
+            }
+        }
+    }
+
+    /// Makes the nodes of the configuration these. One that stays the same keeps its counters; one that
+    /// was subscribed until now is the operator's from now on.
+    ///
+    /// # Errors
+    /// The key of one that there is no room for, and why. The others are there.
+    pub fn set_static(
+        &mut self,
+        wanted: Vec<(RouteKey, NodeFacts)>,
+    ) -> Result<(), (RouteKey, StaticNodeError)> {
+        let mut missing: HashMap<(RouteKey, Address), NodeFacts> = HashMap::new();
+        for (key, mut facts) in wanted {
+            facts.origin = NodeOrigin::Static;
+            missing.insert((key, facts.address.clone()), facts);
+        }
+        let mut gone = Vec::new();
+        for (key, node) in self.roster.iter() {
+            let place = (key.clone(), node.facts.address.clone());
+            let stays = match missing.get(&place) {
+                Some(facts) => *facts == node.facts,
+                None => node.facts.origin != NodeOrigin::Static,
+            };
+            if !stays {
+                gone.push((place.0, node.id, node.facts.origin));
+            } else if node.facts.origin == NodeOrigin::Static {
+                missing.remove(&place);
+            }
+        }
+        for (key, id, origin) in gone {
+            match origin {
+                NodeOrigin::Static => self.roster.remove_static(&key, id),
+                NodeOrigin::Subscribed => {
+                    if let Some(departed) = self.roster.remove(&key, id) {
+                        self.depart(departed, Departure::Superseded);
+                    }
+                }
+            }
+        }
+        let mut refused = None;
+        for ((key, _), facts) in missing {
+            let text = key.clone();
+            if let Err(why) = self.add_static(key, facts) {
+                refused = Some((text, why));
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+}
