@@ -26,6 +26,7 @@ use crate::import::ImportArgs;
 use arguments::ExplainArgs;
 
 pub use exit::{CliError, FAILED, USAGE};
+pub(crate) use log::set as set_log_level;
 
 /// Runs the command `args` ask for, program name first.
 #[must_use]

@@ -9,6 +9,7 @@ pub mod catalog;
 mod compression;
 mod draft;
 mod file;
+pub mod fixed;
 mod headers;
 mod key_table;
 pub mod limits;
@@ -22,7 +23,9 @@ mod resilience;
 mod seen;
 mod senders;
 mod similar;
+mod source;
 mod streams;
+mod told;
 mod traces;
 pub mod units;
 pub(crate) mod values;
@@ -45,6 +48,8 @@ pub use problem::{ConfigError, Place, Problem};
 pub use program::Program;
 pub use reference::render as reference;
 pub use senders::Senders;
+pub use source::Source;
+pub use told::Told;
 pub use warning::Warning;
 
 use crate::http::request_id::RequestIds;
@@ -60,6 +65,8 @@ use packets::Packets;
 pub struct Settings {
     /// Whose they are.
     pub program: Program,
+    /// What was written to make them.
+    pub told: Told,
     /// Plain HTTP listeners.
     pub http: Vec<ListenAddr>,
     /// HTTPS listeners.
@@ -277,6 +284,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             program: Program::default(),
+            told: Told::default(),
             http: Vec::new(),
             https: Vec::new(),
             tls_passthrough: Vec::new(),
@@ -356,6 +364,17 @@ pub fn load(
     let settings = draft::settle(program, given, keys, &mut problems);
     problems.sort_by_key(Problem::position);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
+}
+
+/// Settings out of the text of a file.
+#[cfg(test)]
+pub(crate) fn read_text(program: Program, text: &str) -> Settings {
+    let mut problems = Vec::new();
+    let file::Written { given, keys } =
+        file::parse(program, Path::new("test.toml"), text, &mut problems);
+    let settings = draft::settle(program, given, keys, &mut problems);
+    assert!(problems.is_empty(), "{problems:?}");
+    settings
 }
 
 fn cores() -> usize {

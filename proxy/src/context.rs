@@ -63,12 +63,12 @@ pub enum Dialect {
 pub enum Relay {
     /// TLS, by the name the client asks for.
     Tls,
-    /// Whatever comes, to the key with this number in [`Shared::tcp_keys`].
-    Tcp(u16),
+    /// Whatever comes, to the key that its listener, of this number, has in [`Shared::tcp_keys`].
+    Tcp(u32),
 }
 
 /// What a listening socket is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Role {
     /// Plain or TLS.
     pub scheme: Scheme,

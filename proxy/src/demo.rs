@@ -101,7 +101,7 @@ pub fn run(args: &DemoArgs) -> Result<(), DemoError> {
         guest = Some(std::thread::spawn(move || facts.live()));
     };
     stop_on_signals(stop.clone()).map_err(DemoError::Site)?;
-    let ended = crate::run(settings, crate::HttpFront, on_ready);
+    let ended = crate::run(settings, None, crate::HttpFront, on_ready);
     // The router ended, by the same signal or by an error: then nothing else stops the guest.
     let _ = stop.send(());
     let lived = guest.map_or(Ok(()), |guest| guest.join().unwrap_or(Err(DemoError::Unrouted)));

@@ -40,25 +40,46 @@ const CHECKS_MAX: usize = 256;
 /// Longest head of an answer that is waited for.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// Starts the thread, if any policy asks for checks.
-///
-/// # Errors
-/// The thread cannot be made.
-pub fn start(
-    generations: &Arc<Generations>,
-    table: &TableHandle,
+/// The thread, or what it needs to start: the policies that want it may come with a reload.
+pub struct HealthChecks {
+    generations: Arc<Generations>,
+    table: TableHandle,
     driver: Driver,
-    drain: &Arc<Drain>,
-) -> io::Result<()> {
-    if generations.newest().policies.iter().all(|policy| policy.resilience.health.probe.is_none()) {
-        return Ok(());
+    drain: Arc<Drain>,
+    runs: bool,
+}
+
+impl HealthChecks {
+    /// Nothing runs yet.
+    pub fn new(
+        generations: &Arc<Generations>,
+        table: &TableHandle,
+        driver: Driver,
+        drain: &Arc<Drain>,
+    ) -> Self {
+        let (generations, table, drain) = (generations.clone(), table.clone(), drain.clone());
+        Self { generations, table, driver, drain, runs: false }
     }
-    let (generations, table, drain) = (generations.clone(), table.clone(), drain.clone());
-    std::thread::Builder::new().name("health".to_owned()).spawn(move || {
-        // A runtime that ran at start runs here too; without one nodes stay as they are.
-        let _ = runtime::run(driver, watch(generations, table, drain));
-    })?;
-    Ok(())
+
+    /// Starts the thread, if any policy asks for checks and it is not there yet.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub fn start_if_wanted(&mut self) -> io::Result<()> {
+        let policies = &self.generations.newest().policies;
+        if self.runs || policies.iter().all(|policy| policy.resilience.health.probe.is_none()) {
+            return Ok(());
+        }
+        let (generations, table, drain) =
+            (self.generations.clone(), self.table.clone(), self.drain.clone());
+        let driver = self.driver;
+        std::thread::Builder::new().name("health".to_owned()).spawn(move || {
+            // A runtime that ran at start runs here too; without one nodes stay as they are.
+            let _ = runtime::run(driver, watch(generations, table, drain));
+        })?;
+        self.runs = true;
+        Ok(())
+    }
 }
 
 /// When each node is due, and which are being asked.

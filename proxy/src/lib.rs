@@ -25,6 +25,7 @@ pub mod privileges;
 #[cfg(test)]
 mod reject_table;
 pub mod relay;
+pub mod reload;
 pub mod serve;
 pub mod shutdown;
 pub mod sources;
@@ -42,7 +43,9 @@ use router_core::{address::ListenAddr, runtime::Driver};
 pub use front::{Front, HttpFront};
 pub use startup::RunError;
 
-use config::Settings;
+use config::{Settings, Source};
+use context::{Relay, Scheme};
+use startup::Sockets;
 
 /// What a router that serves has bound, ports by the kernel known.
 #[derive(Clone, Debug)]
@@ -66,6 +69,24 @@ pub struct Ready {
 }
 
 impl Ready {
+    fn of(
+        sockets: &Sockets,
+        subscribe: Vec<ListenAddr>,
+        admin: Option<ListenAddr>,
+        driver: Driver,
+    ) -> Self {
+        Self {
+            http: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Http),
+            https: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Https),
+            tls_passthrough: sockets.addresses(|role| role.relay == Some(Relay::Tls)),
+            tcp: sockets.addresses(|role| matches!(role.relay, Some(Relay::Tcp(_)))),
+            uwsgi: sockets.addresses(|role| role.scheme == Scheme::Uwsgi),
+            subscribe,
+            admin,
+            driver,
+        }
+    }
+
     /// Listeners whose connections are passed on, with what they are for.
     #[must_use]
     pub fn relays(&self) -> Vec<(Speech, ListenAddr)> {
@@ -76,21 +97,25 @@ impl Ready {
 
 /// Runs a router that serves its clients by `front` until it is told to end.
 ///
+/// `settings` are what `source` said; without a source there is nothing to reload from.
 /// `on_ready` is called once, when everything is bound and serving.
 ///
 /// # Errors
 /// [`RunError`] if it cannot start.
 pub fn run(
     settings: Settings,
+    source: Option<Source>,
     front: impl Front,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     privileges::seal(&settings.privileges).map_err(RunError::Privileges)?;
     let (orders, inbox) = control::channel();
     control::signals::watch(orders).map_err(RunError::Start)?;
-    let running = startup::start(&settings, front, Arc::new(systemd::given()))?;
+    let estate = Arc::new(systemd::given());
+    let mut running = startup::start(settings, source, front, estate)?;
     on_ready(&running.ready);
-    let how = shutdown::serve(&running, &inbox);
-    shutdown::end(running, &inbox, how, settings.policy.timeouts.drain);
+    let how = shutdown::serve(&mut running, &inbox);
+    let limit = running.settings.policy.timeouts.drain;
+    shutdown::end(running, &inbox, how, limit);
     Ok(())
 }

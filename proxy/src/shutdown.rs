@@ -6,6 +6,7 @@ use router_core::drain::DrainPhase;
 
 use crate::{
     control::{Inbox, Order, Request},
+    reload,
     startup::Running,
 };
 
@@ -26,7 +27,7 @@ pub enum End {
 }
 
 /// Carries out orders until one asks for the end.
-pub fn serve(running: &Running, inbox: &Inbox) -> End {
+pub fn serve(running: &mut Running, inbox: &Inbox) -> End {
     loop {
         if let Some(end) = carry_out(running, inbox.wait()) {
             return end;
@@ -36,7 +37,7 @@ pub fn serve(running: &Running, inbox: &Inbox) -> End {
 
 /// Ends the router. A drain gives what is under way `limit` to finish; a second order to end cuts it
 /// short.
-pub fn end(running: Running, inbox: &Inbox, how: End, limit: Duration) {
+pub fn end(mut running: Running, inbox: &Inbox, how: End, limit: Duration) {
     let cut = match how {
         End::Stop => {
             tracing::info!("stopping at once");
@@ -45,7 +46,7 @@ pub fn end(running: Running, inbox: &Inbox, how: End, limit: Duration) {
         }
         End::Drain => {
             tracing::info!("draining: what is under way has {} s to finish", limit.as_secs());
-            drain(&running, inbox, Instant::now() + limit)
+            drain(&mut running, inbox, Instant::now() + limit)
         }
     };
     join(running);
@@ -57,13 +58,17 @@ pub fn end(running: Running, inbox: &Inbox, how: End, limit: Duration) {
 }
 
 /// Does what is asked; the end is left to the caller.
-fn carry_out(running: &Running, request: Request) -> Option<End> {
+fn carry_out(running: &mut Running, request: Request) -> Option<End> {
     let outcome = match request.order {
         Order::ReopenLogs => {
             running.log_writer.reopen();
             Ok("log files are opened again".to_owned())
         }
-        Order::Reload => Err("reloading is not supported yet".to_owned()),
+        // Says itself what became of it, to people who are not asking.
+        Order::Reload => {
+            request.answer(reload::reload(running));
+            return None;
+        }
         Order::Upgrade => Err("upgrading is not supported yet".to_owned()),
         Order::Drain => {
             request.answer(Ok("draining".to_owned()));
@@ -82,7 +87,7 @@ fn carry_out(running: &Running, request: Request) -> Option<End> {
 }
 
 /// Returns whether the drain had to be cut.
-fn drain(running: &Running, inbox: &Inbox, deadline: Instant) -> bool {
+fn drain(running: &mut Running, inbox: &Inbox, deadline: Instant) -> bool {
     // The last handles are those of the workers, so that a port refuses once they have stopped.
     running.estate.release_all();
     running.drain.advance(DrainPhase::Draining);
@@ -99,7 +104,7 @@ fn drain(running: &Running, inbox: &Inbox, deadline: Instant) -> bool {
 
 fn join(running: Running) {
     for worker in running.workers {
-        let _ = worker.join();
+        worker.join();
     }
     running.subscriber.join();
     running.cert_loader.stop();
@@ -113,5 +118,5 @@ fn join(running: Running) {
     if let Some(admin) = running.admin {
         admin.stop();
     }
-    drop(running.socket_files);
+    drop(running.sockets);
 }

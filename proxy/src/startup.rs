@@ -1,43 +1,46 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
 mod generation;
-mod limiting;
+pub(crate) mod limiting;
 mod powers;
 mod sockets;
 mod static_nodes;
 mod traces;
 
-use std::{collections::HashSet, sync::Arc, thread::JoinHandle};
+use std::{collections::HashSet, sync::Arc};
 
+use arc_swap::ArcSwap;
 use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
     drain::Drain,
     estate::Estate,
-    listener::ListenError,
+    listener::{ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
     runtime::{self, Driver},
-    socket_file::SocketFile,
     subscriber::{
         Subscriber, SubscriberConfig, SubscriberError, SubscriberHandle, SubscriptionCounters,
     },
-    worker::{self, WorkerError, WorkerPlan},
+    worker::{self, ListenerId, WorkerError, WorkerHandle, WorkerPlan},
 };
 use subscribe::{RegistryConfig, UpstreamPolicy};
 
-use generation::{Lasting, hostname};
-use sockets::Sockets;
+pub use generation::Lasting;
+use generation::hostname;
+pub use sockets::{Sockets, Taken};
 
 use crate::{
     Ready,
-    config::Settings,
-    context::{Current, Generations, Relay, Scheme, WorkerState},
+    config::{Settings, Source},
+    context::{Current, Generations, Role, WorkerState},
     front::Front,
+    health::HealthChecks,
     http::rejects,
     policy::streams::Switch,
     privileges::PrivilegeError,
-    stats::RouterState,
+    reload::History,
+    stats::{Facts, RouterState},
     tls::{
         cert_desk::CertDesk,
         cert_load::{self, CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
@@ -85,12 +88,28 @@ fn admin_cause(error: &AdminError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
-/// A running router: its threads, in the order they end.
+/// A running router: what it runs by, and its threads in the order they end.
 pub struct Running {
+    /// What it runs by now.
+    pub settings: Settings,
+    /// Where that is written, if anywhere.
+    pub source: Option<Source>,
+    /// What requests are served by.
+    pub generations: Arc<Generations>,
+    /// What all of these have in common.
+    pub lasting: Lasting,
+    /// How the reloads went.
+    pub reloads: Arc<History>,
+    /// What the statistics say of the configuration.
+    pub facts: Arc<ArcSwap<Facts>>,
+    /// The sockets clients connect to.
+    pub sockets: Sockets,
     /// One per core.
-    pub workers: Vec<JoinHandle<()>>,
+    pub workers: Vec<WorkerHandle<Role>>,
     /// Phase seen by all of them.
     pub drain: Arc<Drain>,
+    /// Asks nodes whether they serve.
+    pub health: HealthChecks,
     /// Receives announcements.
     pub subscriber: Arc<SubscriberHandle>,
     /// Loads certificates.
@@ -103,8 +122,6 @@ pub struct Running {
     pub admin: Option<AdminHandle>,
     /// What is bound where.
     pub ready: Ready,
-    /// Files of the unix listeners; they go at the end.
-    pub socket_files: Vec<SocketFile>,
     /// Second handles of everything bound.
     pub estate: Arc<Estate>,
 }
@@ -114,64 +131,67 @@ pub struct Running {
 /// # Errors
 /// [`RunError`]; nothing keeps running then but what the end of the process takes along.
 pub fn start(
-    settings: &Settings,
+    settings: Settings,
+    source: Option<Source>,
     front: impl Front,
     estate: Arc<Estate>,
 ) -> Result<Running, RunError> {
     let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
     let certs = CertStore::empty();
-    let mut loader = CertLoader::new(cert_config(settings), certs.clone())?;
+    let mut loader = CertLoader::new(cert_config(&settings), certs.clone())?;
     loader.load_initial()?;
-    let mut sockets = Sockets::bind(settings, &estate)?;
-    let admin = bind_admin(settings, &estate)?;
+    let mut sockets = Sockets::default();
+    let mut step = sockets.plan(&settings, &estate)?;
+    let tcp_keys = std::mem::take(&mut step.tcp_keys);
+    let taken = sockets.take(step, settings.workers);
+    let admin = bind_admin(&settings, &estate)?;
+    let admin_at = admin.as_ref().map(|admin| admin.local_addr().clone());
     let (table_writer, table) = TableWriter::new();
     let counters = Arc::new(SubscriptionCounters::default());
     let (errands, errand_inbox) = cert_load::errands().map_err(RunError::Start)?;
-    let own = sockets.own_addresses(admin.as_ref());
+    let own = sockets.own_addresses(admin_at.as_ref());
     let subscriber = Subscriber::bind(
-        subscriber_config(settings, own, &estate),
+        subscriber_config(&settings, own, &estate),
         table_writer,
         counters.clone(),
         CertDesk::new(certs.clone(), errands.clone()),
     )?;
-    let subscribe = subscriber.local_addrs();
+    let ready = Ready::of(&sockets, subscriber.local_addrs(), admin_at, driver);
     for unclaimed in estate.close_unclaimed() {
         tracing::warn!("{unclaimed} was inherited and is not configured: closed");
     }
-    powers::give_up(settings, &sockets, &subscribe, admin.as_ref())?;
+    powers::give_up(&settings, &sockets, &ready)?;
     let (log, log_writer) =
         AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
-    let (traces, exporter) = traces::start(settings).map_err(RunError::Start)?.unzip();
+    let (traces, exporter) = traces::start(&settings).map_err(RunError::Start)?.unzip();
     let emperor = Arc::default();
     let lasting =
-        Lasting::new(settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
-    let generations = Arc::new(Generations::new(Arc::new(lasting.generation(0, settings)?)));
+        Lasting::new(&settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
+    let first = lasting.generation(0, &settings, tcp_keys)?;
+    let generations = Arc::new(Generations::new(Arc::new(first)));
     let drain = Arc::new(Drain::default());
     let cert_loader = loader.spawn(errand_inbox, errands).map_err(RunError::Start)?;
     let subscriber = Arc::new(subscriber.spawn()?);
-    let ready = Ready {
-        http: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Http),
-        https: sockets.addresses(|role| role.relay.is_none() && role.scheme == Scheme::Https),
-        tls_passthrough: sockets.addresses(|role| role.relay == Some(Relay::Tls)),
-        tcp: sockets.addresses(|role| matches!(role.relay, Some(Relay::Tcp(_)))),
-        uwsgi: sockets.addresses(|role| role.scheme == Scheme::Uwsgi),
-        subscribe,
-        admin: admin.as_ref().map(|admin| admin.local_addr().clone()),
+    let mut health = HealthChecks::new(&generations, &table, driver, &drain);
+    health.start_if_wanted().map_err(RunError::Start)?;
+    let fleet = Fleet {
+        settings: &settings,
         driver,
+        generations: &generations,
+        table: &table,
+        metrics: &metrics,
+        log: &log,
+        traces: traces.as_ref(),
     };
-    let (log, traces) = (&log, traces.as_ref());
-    let fleet =
-        Fleet { settings, driver, generations, table: &table, metrics: &metrics, log, traces };
-    let workers = fleet.start(&mut sockets, &drain, &front)?;
+    let workers = fleet.start(taken.by_worker, &drain, &front)?;
+    let facts = Arc::new(ArcSwap::from_pointee(Facts::of(&ready, &settings)));
+    let reloads = Arc::new(History::default());
     let state = RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
         program: settings.program,
-        listeners: RouterState::listening(&ready),
-        relays: ready.relays(),
-        subscribe: ready.subscribe.clone(),
-        dotsplit: settings.dotsplit,
-        fallback_key: settings.fallback_key.clone(),
+        facts: facts.clone(),
+        reloads: reloads.clone(),
         table,
         metrics,
         subscriptions: counters,
@@ -179,22 +199,28 @@ pub fn start(
         emperor,
         certs,
         log: log.clone(),
-        traces: traces.map(Traces::counters).unwrap_or_default(),
+        traces: traces.as_ref().map(Traces::counters).unwrap_or_default(),
         drain: drain.clone(),
         rates: Default::default(),
     };
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
-    let socket_files = sockets.files;
     Ok(Running {
+        settings,
+        source,
+        generations,
+        lasting,
+        reloads,
+        facts,
+        sockets,
         workers,
         drain,
+        health,
         subscriber,
         cert_loader,
         log_writer,
         exporter,
         admin,
         ready,
-        socket_files,
         estate,
     })
 }
@@ -202,7 +228,7 @@ pub fn start(
 struct Fleet<'a> {
     settings: &'a Settings,
     driver: Driver,
-    generations: Arc<Generations>,
+    generations: &'a Arc<Generations>,
     table: &'a TableHandle,
     metrics: &'a Arc<Metrics>,
     log: &'a AccessLog,
@@ -212,15 +238,13 @@ struct Fleet<'a> {
 impl Fleet<'_> {
     fn start(
         &self,
-        sockets: &mut Sockets,
+        sockets: Vec<Vec<(ListenerId, WorkerSocket, Role)>>,
         drain: &Arc<Drain>,
         front: &impl Front,
-    ) -> Result<Vec<JoinHandle<()>>, WorkerError> {
-        crate::health::start(&self.generations, self.table, self.driver, drain)
-            .map_err(WorkerError::Thread)?;
+    ) -> Result<Vec<WorkerHandle<Role>>, WorkerError> {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let mut workers = Vec::with_capacity(self.settings.workers);
-        for (index, sockets) in sockets.by_worker.drain(..).enumerate() {
+        for (index, sockets) in sockets.into_iter().enumerate() {
             let shard = self.metrics.shard(index);
             let plan = WorkerPlan {
                 index,
@@ -228,8 +252,7 @@ impl Fleet<'_> {
                 core: (self.settings.workers == cores).then_some(index),
                 driver: self.driver,
                 sockets,
-                connections_max: (self.settings.limits.connections_max / self.settings.workers)
-                    .max(1) as u64,
+                connections_max: limiting::worker_connections_max(self.settings),
                 shard: shard.clone(),
                 drain: drain.clone(),
             };
@@ -266,7 +289,7 @@ fn cert_config(settings: &Settings) -> CertLoaderConfig {
     }
 }
 
-fn subscriber_config(
+pub(crate) fn subscriber_config(
     settings: &Settings,
     own: Vec<Address>,
     estate: &Arc<Estate>,

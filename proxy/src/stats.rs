@@ -5,6 +5,7 @@
 //! written for those read it, with everything of ours under `"suzerain"`.
 
 mod cert_metrics;
+mod facts;
 mod legacy;
 pub mod overview;
 mod own;
@@ -16,9 +17,9 @@ mod tests;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use route_table::{Dotsplit, RouteKey, Speech, TableHandle};
+use arc_swap::ArcSwap;
+use route_table::TableHandle;
 use router_core::access_log::AccessLog;
-use router_core::address::ListenAddr;
 use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
@@ -26,15 +27,15 @@ use router_core::metrics::{Metrics, ProcessFacts, TableCollector};
 use router_core::subscriber::SubscriptionCounters;
 use serde::Serialize;
 
-use crate::Ready;
 use crate::config::Program;
-use crate::context::Scheme;
-use crate::explain::{self, Listening, Sources};
+use crate::explain::{self, Sources};
 use crate::on_demand::emperor::Standing;
 use crate::policy::streams::Switch;
+use crate::reload::History;
 use crate::tls::cert_store::CertStore;
 use crate::traces::ExportCounters;
 use cert_metrics::CertCollector;
+pub use facts::Facts;
 pub use rates::KeyRates;
 
 /// Everything an operator may ask about, as shared handles.
@@ -43,16 +44,10 @@ pub struct RouterState {
     pub process: ProcessFacts,
     /// Which router this is.
     pub program: Program,
-    /// Client listeners as bound.
-    pub listeners: Vec<Listening>,
-    /// Listeners whose connections are passed on, with what they are for.
-    pub relays: Vec<(Speech, ListenAddr)>,
-    /// Subscription sockets as bound.
-    pub subscribe: Vec<ListenAddr>,
-    /// Whether suffix keys serve.
-    pub dotsplit: Dotsplit,
-    /// The key that serves hosts without one.
-    pub fallback_key: Option<RouteKey>,
+    /// What the configuration says, as of the last reload.
+    pub facts: Arc<ArcSwap<Facts>>,
+    /// How the reloads went.
+    pub reloads: Arc<History>,
     /// The route table.
     pub table: TableHandle,
     /// What the workers count.
@@ -73,20 +68,6 @@ pub struct RouterState {
     pub drain: Arc<Drain>,
     /// Rates of keys, for whoever looks.
     pub rates: KeyRates,
-}
-
-impl RouterState {
-    /// Client listeners out of the lists they are configured in.
-    pub fn listening(ready: &Ready) -> Vec<Listening> {
-        let plain = ready.http.iter().map(|address| (Scheme::Http, address));
-        let tls = ready.https.iter().map(|address| (Scheme::Https, address));
-        let packets = ready.uwsgi.iter().map(|address| (Scheme::Uwsgi, address));
-        plain
-            .chain(tls)
-            .chain(packets)
-            .map(|(scheme, address)| Listening { scheme, address: address.clone() })
-            .collect()
-    }
 }
 
 impl AdminSource for RouterState {
@@ -121,6 +102,7 @@ impl AdminSource for RouterState {
             &CertCollector::new(&self.certs),
             &self.log,
             &*self.traces,
+            &*self.reloads,
         ])
     }
 
@@ -133,11 +115,12 @@ impl AdminSource for RouterState {
 
     fn explain(&self, url: &str, format: ExplainFormat) -> Result<String, String> {
         let table = self.table.snapshot();
+        let facts = self.facts.load();
         let sources = Sources {
             table: &table,
-            dotsplit: self.dotsplit,
-            fallback_key: self.fallback_key.as_ref(),
-            listeners: &self.listeners,
+            dotsplit: facts.dotsplit,
+            fallback_key: facts.fallback_key.as_ref(),
+            listeners: &facts.listeners,
             certs: &self.certs,
             now_ms: deadline::process_ms(),
             now_unix: now_unix(),

@@ -19,4 +19,5 @@ mod nginx_bodies;
 mod nginx_failures;
 mod on_demand;
 mod packets;
+mod reload;
 mod routing;

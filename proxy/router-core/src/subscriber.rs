@@ -36,6 +36,7 @@ mod pause;
 #[cfg(test)]
 mod pause_tests;
 mod receive;
+mod reconfigure;
 mod relay;
 mod socket;
 #[cfg(test)]
@@ -50,6 +51,7 @@ use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, FREEZE_WAIT_MS_MAX, VIEW_WAIT_MS_MAX};
 use pause::{CatchUp, PausableClock};
 use receive::Arena;
+pub use reconfigure::{Reconfiguration, Standing};
 use relay::Relay;
 use socket::{AskCredentials, DatagramSocket, Senders};
 use thread_loop::{Ask, Shell, unix_now};
@@ -186,6 +188,22 @@ fn owns_keys(config: &RegistryConfig) -> bool {
     config.credentials.as_ref().is_some_and(|rules| rules.owner_check == OwnerCheck::On)
 }
 
+/// Who may write to the sockets, and whether the kernel is asked who does.
+fn who_sends(config: &SubscriberConfig) -> Result<(Senders, AskCredentials), SubscriberError> {
+    let registry = &config.registry;
+    let ask = match registry.credentials {
+        Some(_) => AskCredentials::Yes,
+        None => AskCredentials::No,
+    };
+    let senders = match (&registry.sign, &config.sign_dir) {
+        (Some(_), None) => return Err(SubscriberError::NoSignDir),
+        (Some(_), Some(_)) => Senders::Everybody,
+        (None, _) if owns_keys(registry) => Senders::Everybody,
+        (None, _) => Senders::Group,
+    };
+    Ok((senders, ask))
+}
+
 /// Everything bound and nothing running.
 pub struct Subscriber {
     shell: Shell,
@@ -202,6 +220,7 @@ impl Subscriber {
         counters: Arc<SubscriptionCounters>,
         cert_desk: impl CertDesk + 'static,
     ) -> Result<Self, SubscriberError> {
+        let (senders, ask) = who_sends(&config)?;
         let SubscriberConfig {
             binds,
             multicast_interfaces,
@@ -216,16 +235,6 @@ impl Subscriber {
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
         }
-        let ask = match registry.credentials {
-            Some(_) => AskCredentials::Yes,
-            None => AskCredentials::No,
-        };
-        let senders = match (&registry.sign, &sign_dir) {
-            (Some(_), None) => return Err(SubscriberError::NoSignDir),
-            (Some(_), Some(_)) => Senders::Everybody,
-            (None, _) if owns_keys(&registry) => Senders::Everybody,
-            (None, _) => Senders::Group,
-        };
         let sign_directory = SignDirectory::open(sign_dir.clone()).map_err(|cause| {
             SubscriberError::SignDir { path: sign_dir.clone().unwrap_or_default(), cause }
         })?;

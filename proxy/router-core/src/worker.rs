@@ -7,7 +7,10 @@ use std::{
     cell::Cell,
     io,
     rc::Rc,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender},
+    },
     thread::JoinHandle,
 };
 
@@ -53,13 +56,59 @@ pub struct WorkerPlan<R> {
     /// The I/O driver chosen at start.
     pub driver: Driver,
     /// Its own sockets and what they are for.
-    pub sockets: Vec<(WorkerSocket, R)>,
+    pub sockets: Vec<(ListenerId, WorkerSocket, R)>,
     /// Connections it serves at once; more are closed on arrival.
     pub connections_max: u64,
     /// Its counters.
     pub shard: Arc<Shard>,
     /// The process's drain phase.
     pub drain: Arc<Drain>,
+}
+
+/// Names a listener for as long as the process runs; none is used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ListenerId(pub u32);
+
+/// What a running worker is told. It is done at the next tick, after [`Service::tick`].
+#[derive(Debug)]
+pub enum Change<R> {
+    /// Accepts from one more socket.
+    Listen(ListenerId, WorkerSocket, R),
+    /// New connections of a listener are for something else.
+    Retarget(ListenerId, R),
+    /// Accepts no more from a listener. Its connections stay. What comes with it is dropped when the
+    /// socket is.
+    Unlisten(ListenerId, Sender<()>),
+    /// Connections it serves at once from now on.
+    ConnectionsMax(u64),
+    /// What was told before is done; what comes with it is dropped then.
+    Done(Sender<()>),
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct WorkerHandle<R> {
+    thread: JoinHandle<()>,
+    changes: Sender<Change<R>>,
+}
+
+impl<R> WorkerHandle<R> {
+    /// Tells it something, and does not wait.
+    pub fn tell(&self, change: Change<R>) {
+        // One that ended has nothing to change.
+        let _ = self.changes.send(change);
+    }
+
+    /// Whether it ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for its end.
+    pub fn join(self) {
+        drop(self.thread.join());
+    }
 }
 
 /// A worker that could not start.
@@ -82,8 +131,9 @@ pub enum WorkerError {
 pub fn start<S: Service>(
     plan: WorkerPlan<S::Role>,
     make: impl FnOnce() -> S + Send + 'static,
-) -> Result<JoinHandle<()>, WorkerError> {
+) -> Result<WorkerHandle<S::Role>, WorkerError> {
     let (ready, started) = mpsc::channel();
+    let (changes, told) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name(format!("worker-{}", plan.index))
         .spawn(move || {
@@ -91,7 +141,7 @@ pub fn start<S: Service>(
             let driver = plan.driver;
             let failed = ready.clone();
             let outcome = runtime::run(driver, async move {
-                match listen(plan, make()) {
+                match listen(plan, told, make()) {
                     Ok(worker) => {
                         let _ = ready.send(Ok(()));
                         worker.run().await;
@@ -107,7 +157,7 @@ pub fn start<S: Service>(
         })
         .map_err(WorkerError::Thread)?;
     match started.recv() {
-        Ok(Ok(())) => Ok(thread),
+        Ok(Ok(())) => Ok(WorkerHandle { thread, changes }),
         Ok(Err(error)) => Err(WorkerError::Setup(error)),
         Err(_gone) => Err(WorkerError::Setup(io::Error::other("the thread ended at once"))),
     }
@@ -122,18 +172,27 @@ fn pin(core: Option<usize>) {
     }
 }
 
-struct Worker<S> {
+struct Worker<S: Service> {
     service: Rc<S>,
     admission: Rc<Admission>,
-    /// One per listener; shared with its loop, which drops its handle as it ends.
-    stops: Vec<Rc<AcceptStop>>,
+    open: Vec<Rc<Open<S::Role>>>,
+    told: Receiver<Change<S::Role>>,
     drain: Arc<Drain>,
+}
+
+/// A listener; shared with its loop, which drops its handle as it ends.
+struct Open<R> {
+    id: ListenerId,
+    role: Cell<R>,
+    stop: AcceptStop,
+    /// Who waits for its end.
+    awaited: Cell<Option<Sender<()>>>,
 }
 
 /// Counts the connections of a worker against its limit.
 struct Admission {
     open: Cell<u64>,
-    connections_max: u64,
+    connections_max: Cell<u64>,
     shard: Arc<Shard>,
 }
 
@@ -147,37 +206,41 @@ impl Drop for Admitted {
     }
 }
 
-fn listen<S: Service>(plan: WorkerPlan<S::Role>, service: S) -> io::Result<Worker<S>> {
+fn listen<S: Service>(
+    plan: WorkerPlan<S::Role>,
+    told: Receiver<Change<S::Role>>,
+    service: S,
+) -> io::Result<Worker<S>> {
     deadline::tick();
     let service = Rc::new(service);
     let admission = Rc::new(Admission {
         open: Cell::new(0),
-        connections_max: plan.connections_max,
+        connections_max: Cell::new(plan.connections_max),
         shard: plan.shard,
     });
-    let mut stops = Vec::with_capacity(plan.sockets.len());
-    for (socket, role) in plan.sockets {
-        let listener = socket.into_listener()?;
-        let stop = Rc::new(AcceptStop::new());
-        stops.push(stop.clone());
-        spawn(accept_loop(listener, role, service.clone(), admission.clone(), stop));
+    let mut worker = Worker { service, admission, open: Vec::new(), told, drain: plan.drain };
+    for (id, socket, role) in plan.sockets {
+        worker.listen(id, socket, role)?;
     }
-    Ok(Worker { service, admission, stops, drain: plan.drain })
+    Ok(worker)
 }
 
 impl<S: Service> Worker<S> {
-    async fn run(self) {
+    async fn run(mut self) {
         loop {
             sleep_ms(deadline::TICK_MS).await;
             deadline::tick();
+            // What was told before a generation was published is done after that was found.
+            let told: Vec<_> = self.told.try_iter().collect();
             self.service.tick(deadline::now_ms());
+            told.into_iter().for_each(|change| self.change(change));
             match self.drain.phase() {
                 DrainPhase::Serving => {}
                 DrainPhase::Aborting => return,
                 DrainPhase::Draining => {
                     if !deadline::is_draining() {
                         deadline::start_drain();
-                        self.stops.iter().for_each(|stop| stop.stop());
+                        self.open.iter().for_each(|open| open.stop.stop());
                     }
                     if self.admission.open.get() == 0 && !self.is_accepting() {
                         return;
@@ -188,24 +251,62 @@ impl<S: Service> Worker<S> {
     }
 }
 
-impl<S> Worker<S> {
+impl<S: Service> Worker<S> {
     /// Whether a loop runs that may still have a connection to hand over.
     fn is_accepting(&self) -> bool {
-        self.stops.iter().any(|stop| Rc::strong_count(stop) > 1)
+        self.open.iter().any(|open| Rc::strong_count(open) > 1)
+    }
+
+    fn listen(&mut self, id: ListenerId, socket: WorkerSocket, role: S::Role) -> io::Result<()> {
+        let listener = socket.into_listener()?;
+        let open = Rc::new(Open {
+            id,
+            role: Cell::new(role),
+            stop: AcceptStop::new(),
+            awaited: Cell::default(),
+        });
+        self.open.push(open.clone());
+        spawn(accept_loop(open, listener, self.service.clone(), self.admission.clone()));
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change<S::Role>) {
+        match change {
+            Change::Listen(id, socket, role) => {
+                if let Err(error) = self.listen(id, socket, role) {
+                    // The other workers may have theirs.
+                    self.admission.shard.add(Counter::AcceptFailures, 1);
+                    tracing::error!(%error, "a worker cannot accept from a new listener");
+                }
+            }
+            Change::Retarget(id, role) => {
+                let of_it = self.open.iter().filter(|open| open.id == id);
+                of_it.for_each(|open| open.role.set(role));
+            }
+            Change::Unlisten(id, awaited) => self.open.retain(|open| {
+                if open.id == id {
+                    open.awaited.set(Some(awaited.clone()));
+                    open.stop.stop();
+                }
+                open.id != id
+            }),
+            Change::ConnectionsMax(most) => self.admission.connections_max.set(most),
+            Change::Done(_) => {}
+        }
     }
 }
 
 async fn accept_loop<S: Service>(
+    // Dropped after the listener, because its end is that of the socket.
+    open: Rc<Open<S::Role>>,
     listener: Listener,
-    role: S::Role,
     service: Rc<S>,
     admission: Rc<Admission>,
-    stop: Rc<AcceptStop>,
 ) {
     loop {
-        match listener.accept(&stop).await {
-            Ok(accepted) => admit(accepted, role, &service, &admission),
-            Err(_called_off) if stop.is_stopped() => return,
+        match listener.accept(&open.stop).await {
+            Ok(accepted) => admit(accepted, open.role.get(), &service, &admission),
+            Err(_called_off) if open.stop.is_stopped() => return,
             Err(_scarce) => {
                 admission.shard.add(Counter::AcceptFailures, 1);
                 sleep_ms(ACCEPT_PAUSE_MS).await;
@@ -220,7 +321,7 @@ fn admit<S: Service>(
     service: &Rc<S>,
     admission: &Rc<Admission>,
 ) {
-    if admission.open.get() >= admission.connections_max {
+    if admission.open.get() >= admission.connections_max.get() {
         admission.shard.add(Counter::ConnectionsRefused, 1);
         return;
     }

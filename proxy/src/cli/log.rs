@@ -1,9 +1,11 @@
 //! Log lines on standard error: compact, coloured only on a terminal.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::OnceLock};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Registry, filter::Targets, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 use crate::config::values;
 
@@ -18,6 +20,20 @@ pub fn from_environment() -> Option<LevelFilter> {
     std::env::var(ENVIRONMENT).ok().and_then(|text| values::log_level(&text).ok())
 }
 
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Logs at `level` from now on, if logging was started.
+pub fn set(level: LevelFilter) {
+    if let Some(handle) = LEVEL.get() {
+        // Fails only if the subscriber is gone, and then nothing is logged anyway.
+        let _ = handle.reload(ours(level));
+    }
+}
+
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_targets(OURS.map(|name| (name, level)))
+}
+
 /// Starts logging at `level`. A second call changes nothing.
 pub fn start(level: LevelFilter) {
     let terminal = std::io::stderr().is_terminal();
@@ -26,6 +42,8 @@ pub fn start(level: LevelFilter) {
         .with_target(false)
         .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
         .with_writer(std::io::stderr);
-    let ours = Targets::new().with_targets(OURS.map(|name| (name, level)));
-    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+    let (ours, handle) = reload::Layer::new(ours(level));
+    if tracing_subscriber::registry().with(ours).with(lines).try_init().is_ok() {
+        let _ = LEVEL.set(handle);
+    }
 }

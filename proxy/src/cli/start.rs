@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use router_core::address::ListenAddr;
 
 use crate::config::catalog::{OPTIONS, Opt, Shape};
-use crate::config::{self, Given, Place, Program, Settings};
+use crate::config::{Given, Place, Program, Settings, Source};
 use crate::{Front, Ready, privileges, run as run_router};
 
 use super::{CliError, log};
@@ -19,8 +19,9 @@ use super::{CliError, log};
 /// # Errors
 /// [`CliError`] if the settings are wrong or it cannot start.
 pub fn run(program: Program, flags: &ArgMatches, front: impl Front) -> Result<ExitCode, CliError> {
-    let file = flags.get_one::<PathBuf>("config");
-    let settings = config::load(program, file.map(PathBuf::as_path), given(program, flags))?;
+    let file = flags.get_one::<PathBuf>("config").cloned();
+    let source = Source::new(program, file, given(program, flags));
+    let settings = source.read()?;
     log::start(settings.log_level);
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
@@ -29,7 +30,7 @@ pub fn run(program: Program, flags: &ArgMatches, front: impl Front) -> Result<Ex
         tracing::warn!("this serves as root; user NAME gives root's powers up once all is bound");
     }
     let told = settings.clone();
-    run_router(settings, front, |ready| {
+    run_router(settings, Some(source), front, |ready| {
         let _ = std::io::stderr().write_all(greeting(&told, ready).as_bytes());
     })?;
     Ok(ExitCode::SUCCESS)

@@ -32,7 +32,8 @@ pub fn settle(
         }
     }
     draft.check(problems);
-    draft.settings.keys = key_table::settle(keys, &draft.settings.policy, problems);
+    let Settings { policy, told, .. } = &mut draft.settings;
+    draft.settings.keys = key_table::settle(keys, policy, told, problems);
     draft.settings
 }
 
@@ -54,6 +55,7 @@ impl Draft {
         let wrong =
             |why: String| Problem::Value { place: place.clone(), opt, read: text.clone(), why };
         self.set(opt, &text).map_err(wrong)?;
+        self.settings.told.note(opt, &text);
         if opt == Opt::Subscribe {
             self.subscribe_places.push(place);
         }

@@ -9,7 +9,7 @@ use route_table::RouteKey;
 use super::catalog::{Opt, Section};
 use super::problem::{Place, Problem};
 use super::seen::Seen;
-use super::{Given, compression, headers, limits, on_demand, resilience, streams, values};
+use super::{Given, Told, compression, headers, limits, on_demand, resilience, streams, values};
 use crate::policy::Policy;
 
 /// A table as it was written.
@@ -27,6 +27,7 @@ pub struct KeyTable {
 pub fn settle(
     tables: Vec<KeyTable>,
     default: &Policy,
+    told: &mut Told,
     problems: &mut Vec<Problem>,
 ) -> Vec<(RouteKey, Policy)> {
     let mut first_places: HashMap<RouteKey, Place> = HashMap::new();
@@ -34,7 +35,9 @@ pub fn settle(
     for KeyTable { name, place, given } in tables {
         let mut policy = default.clone();
         let mut seen = Seen::default();
+        let mut own = Told::default();
         for one in given {
+            own.note(one.opt, &one.text);
             if let Err(problem) = take(&mut policy, &mut seen, one) {
                 problems.push(problem);
             }
@@ -56,6 +59,7 @@ pub fn settle(
             break;
         }
         first_places.insert(key.clone(), place);
+        told.note_key(key.clone(), own);
         keys.push((key, policy));
     }
     keys

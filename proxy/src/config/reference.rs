@@ -22,6 +22,9 @@ NAME is a key as nodes announce it, so it may be a wildcard (`.example.org`), na
 key routes, and for no others. What a table does not say is as for all keys, flags included; a list in it
 replaces the list of all keys.
 
+A running router reads all of it again at a reload ([OPERATING.md](OPERATING.md#reload)). Each option below says
+whether a reload applies it. What needs an upgrade is named by the reload and stays as it is.
+
 This page is made from the options' declarations; a test keeps it true.
 ";
 
@@ -86,6 +89,10 @@ fn option(page: &mut String, facts: &OptFacts) {
     if facts.opt.scope() == Scope::Key {
         page.push_str("- Per key: yes\n");
     }
+    let _ = match facts.opt.fixed() {
+        None => writeln!(page, "- Reload: yes"),
+        Some(fixed) => writeln!(page, "- Reload: no, needs an upgrade: {}", fixed.because),
+    };
     let _ = writeln!(page, "- Default: {}", facts.default);
     let _ = writeln!(page, "- Allowed: {}", facts.allowed);
     if !facts.cost.is_empty() {

@@ -1,6 +1,6 @@
 //! What one reading of the configuration made, in the form requests are served by.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use route_table::{Dotsplit, RouteKey};
 use router_core::clients::{ClientConnections, ClientRates};
@@ -36,7 +36,7 @@ pub struct Shared {
     /// Key that serves hosts without one.
     pub fallback_key: Option<RouteKey>,
     /// Keys of the listeners of raw TCP, by number.
-    pub tcp_keys: Box<[RouteKey]>,
+    pub tcp_keys: HashMap<u32, RouteKey>,
     /// What makes sticky cookies, if any policy has them.
     pub sticky: Option<StickySecret>,
     /// What each client asked lately, if any policy bounds that.

@@ -31,9 +31,7 @@ impl Errand for Relay {
         tried: &Tried,
     ) -> Option<Arc<Route>> {
         match self {
-            Self::Tcp(number) => {
-                table.get(ctx.shared.tcp_keys.get(usize::from(*number))?.as_str()).cloned()
-            }
+            Self::Tcp(number) => table.get(ctx.shared.tcp_keys.get(number)?.as_str()).cloned(),
             Self::Tls => {
                 let mut buf = HostBuf::new();
                 let named = match conn.sni.as_deref() {

@@ -1,11 +1,12 @@
 //! From settings to what requests are served by: one generation per reading of the configuration.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{Arc, OnceLock},
 };
 
-use route_table::TableHandle;
+use route_table::{RouteKey, TableHandle};
 use router_core::clients::{ClientConnections, ClientRates};
 use rustls::ServerConfig;
 
@@ -65,7 +66,12 @@ impl Lasting {
     ///
     /// # Errors
     /// TLS refuses its own defaults.
-    pub fn generation(&self, number: u64, settings: &Settings) -> Result<Shared, rustls::Error> {
+    pub fn generation(
+        &self,
+        number: u64,
+        settings: &Settings,
+        tcp_keys: HashMap<u32, RouteKey>,
+    ) -> Result<Shared, rustls::Error> {
         let limits = &settings.limits;
         Ok(Shared {
             generation: number,
@@ -88,7 +94,7 @@ impl Lasting {
             dotsplit: settings.dotsplit,
             fallback_key: settings.fallback_key.clone(),
             introduces: introduction::wanted_anywhere(settings),
-            tcp_keys: settings.tcp.iter().map(|raw| raw.key.clone()).collect(),
+            tcp_keys,
             rtsp: rtsp_anywhere(settings),
             rtsp_pairs: self.rtsp_pairs.clone(),
             hostname: self.hostname.clone(),
@@ -172,7 +178,7 @@ mod tests {
     #[test]
     fn a_context_knows_whether_it_is_the_newest_and_never_changes() {
         let (lasting, table) = lasting();
-        let of = |number| lasting.generation(number, &Settings::default()).unwrap();
+        let of = |number| lasting.generation(number, &Settings::default(), HashMap::new()).unwrap();
         let all = Arc::new(Generations::new(Arc::new(of(0))));
         let shard = Metrics::with_head_rejects(1, &[]).shard(0);
         let (log, _writer) = AccessLog::open(AccessLogTarget::Off).unwrap();
@@ -198,9 +204,9 @@ mod tests {
         let (lasting, _) = lasting();
         let mut settings = Settings::default();
         settings.limits.client_connections_max = Some(2);
-        let older = lasting.generation(0, &settings).unwrap();
+        let older = lasting.generation(0, &settings, HashMap::new()).unwrap();
         settings.limits.client_connections_max = Some(9);
-        let newer = lasting.generation(1, &settings).unwrap();
+        let newer = lasting.generation(1, &settings, HashMap::new()).unwrap();
         let (counts, bounds): (Vec<_>, Vec<_>) =
             [&older, &newer].map(|it| it.client_connections.clone().unwrap()).into_iter().unzip();
         assert!(Arc::ptr_eq(&counts[0], &counts[1]) && bounds == [2, 9]);

@@ -37,6 +37,11 @@ fn policies(settings: &Settings) -> impl Iterator<Item = &Policy> {
     settings.keys.iter().map(|(_, policy)| policy).chain([&settings.policy])
 }
 
+/// Each worker's part of all connections.
+pub fn worker_connections_max(settings: &Settings) -> u64 {
+    (settings.limits.connections_max / settings.workers).max(1) as u64
+}
+
 /// Each worker's part of all exchanges.
 pub fn worker_exchanges_max(settings: &Settings) -> u32 {
     let all = settings.limits.exchanges_max.unwrap_or(settings.limits.connections_max);

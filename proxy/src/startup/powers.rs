@@ -1,19 +1,18 @@
 //! The moment of a start at which nothing needs powers any more.
 
-use router_core::{address::ListenAddr, admin::AdminServer, socket_file::SocketFile};
+use router_core::address::ListenAddr;
 
 use super::{RunError, sockets::Sockets};
-use crate::{config::Settings, privileges};
+use crate::{Ready, config::Settings, privileges};
 
 /// Everything that needs powers is done. Nothing serves yet.
 pub(super) fn give_up(
     settings: &Settings,
     sockets: &Sockets,
-    subscribe: &[ListenAddr],
-    admin: Option<&AdminServer>,
+    ready: &Ready,
 ) -> Result<(), RunError> {
-    let listeners = sockets.files.iter().map(SocketFile::path);
-    let others = subscribe.iter().chain(admin.map(AdminServer::local_addr));
+    let listeners = sockets.files();
+    let others = ready.subscribe.iter().chain(&ready.admin);
     let others = others.filter_map(|address| match address {
         ListenAddr::Unix(path) => Some(path.as_path()),
         ListenAddr::Tcp(_) => None,

@@ -98,9 +98,10 @@ impl<'a> Stats<'a> {
         let by_subscription = |cert: &&CertInfo| cert.source == CertSource::Subscription;
         let names = certs.iter().filter(by_subscription).filter_map(|cert| cert.name.as_deref());
         let certified: HashSet<&str> = names.collect();
-        let clients = state.listeners.iter().map(|listener| listener.address.to_string());
-        let relays = state.relays.iter().map(|(_, address)| address.to_string());
-        let subscribe = state.subscribe.iter().map(ToString::to_string);
+        let facts = state.facts.load();
+        let clients = facts.listeners.iter().map(|listener| listener.address.to_string());
+        let relays = facts.relays.iter().map(|(_, address)| address.to_string());
+        let subscribe = facts.subscribe.iter().map(ToString::to_string);
         let all = Some(clients.chain(relays).chain(subscribe).collect());
         let (http, fastrouter) = match state.program {
             Program::Suzerain => (all, None),

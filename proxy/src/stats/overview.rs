@@ -143,9 +143,10 @@ impl Overview {
 fn router(state: &RouterState, now_ms: u64) -> Router {
     let table = state.table.snapshot();
     let (counts, _) = state.metrics.latency(Latency::Request);
+    let facts = state.facts.load();
     let listeners =
-        state.listeners.iter().map(|one| format!("{} {}", one.scheme.name(), one.address));
-    let relays = state.relays.iter().map(|(_, address)| format!("relay {address}"));
+        facts.listeners.iter().map(|one| format!("{} {}", one.scheme.name(), one.address));
+    let relays = facts.relays.iter().map(|(_, address)| format!("relay {address}"));
     Router {
         program: state.program.name().to_owned(),
         version: state.process.version().to_owned(),
@@ -177,7 +178,7 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         heads_refused: state.metrics.head_rejects().map(|(_, count)| count).sum(),
         subscription: serde_json::to_value(own::subscription(state)).unwrap_or_default(),
         listeners: listeners.chain(relays).collect(),
-        subscribe: state.subscribe.iter().map(ToString::to_string).collect(),
+        subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),
     }
 }
 

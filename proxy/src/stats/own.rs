@@ -98,11 +98,12 @@ impl Stats {
         certs: &[CertInfo],
         keys_max: usize,
     ) -> Self {
-        let listeners = state.listeners.iter().map(|listener| Listener {
+        let facts = state.facts.load();
+        let listeners = facts.listeners.iter().map(|listener| Listener {
             scheme: listener.scheme.name(),
             address: listener.address.to_string(),
         });
-        let relays = state.relays.iter().map(|(speech, address)| Listener {
+        let relays = facts.relays.iter().map(|(speech, address)| Listener {
             scheme: if *speech == Speech::Tls { "tls" } else { "tcp" },
             address: address.to_string(),
         });
@@ -113,9 +114,9 @@ impl Stats {
             uptime_s: state.process.uptime_s(),
             resident_bytes: resident_bytes(),
             listeners: listeners.chain(relays).collect(),
-            subscribe: state.subscribe.iter().map(ToString::to_string).collect(),
-            dotsplit: state.dotsplit == Dotsplit::On,
-            fallback_key: state.fallback_key.as_ref().map(ToString::to_string),
+            subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),
+            dotsplit: facts.dotsplit == Dotsplit::On,
+            fallback_key: facts.fallback_key.as_ref().map(ToString::to_string),
             table: TableSummary {
                 generation: table.generation(),
                 keys: table.len(),

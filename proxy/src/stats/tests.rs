@@ -1,8 +1,8 @@
 //! The statistics document: uWSGI's shape, our part, and escaping.
 
 use route_table::{
-    Address, Algorithm, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Route, RouteKey,
-    TableWriter,
+    Address, Algorithm, Dotsplit, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Route,
+    RouteKey, TableWriter,
 };
 use router_core::access_log::AccessLogTarget;
 use router_core::admin::{KeyOrder, KeySort};
@@ -10,6 +10,8 @@ use router_core::metrics::Counter;
 use serde_json::Value;
 
 use super::*;
+use crate::context::Scheme;
+use crate::explain::Listening;
 
 fn node(id: u64, announced: &str, origin: NodeOrigin) -> Arc<Node> {
     let facts = NodeFacts {
@@ -38,13 +40,8 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
     RouterState {
         process: ProcessFacts::new("1.2.3", "io_uring"),
         program: Program::Suzerain,
-        listeners: [(Scheme::Http, "127.0.0.1:33869"), (Scheme::Https, "127.0.0.1:33870")]
-            .map(|(scheme, address)| Listening { scheme, address: address.parse().unwrap() })
-            .into(),
-        relays: Vec::new(),
-        subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
-        dotsplit: Dotsplit::Off,
-        fallback_key: None,
+        facts: Arc::new(ArcSwap::from_pointee(facts())),
+        reloads: Arc::default(),
         table,
         metrics: Metrics::with_head_rejects(2, &["bare_lf"]),
         subscriptions: Arc::default(),
@@ -55,6 +52,18 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         traces: Arc::default(),
         drain: Arc::default(),
         rates: KeyRates::default(),
+    }
+}
+
+fn facts() -> Facts {
+    Facts {
+        listeners: [(Scheme::Http, "127.0.0.1:33869"), (Scheme::Https, "127.0.0.1:33870")]
+            .map(|(scheme, address)| Listening { scheme, address: address.parse().unwrap() })
+            .into(),
+        relays: Vec::new(),
+        subscribe: vec!["127.0.0.1:42690".parse().unwrap()],
+        dotsplit: Dotsplit::Off,
+        fallback_key: None,
     }
 }
 

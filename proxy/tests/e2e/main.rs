@@ -47,6 +47,8 @@ mod proxy_protocol;
 mod proxy_protocol_out;
 mod queue;
 mod raw_tcp;
+mod reload;
+mod reload_under_load;
 mod ring_calls;
 mod rtsp;
 mod rtsp_over_http;

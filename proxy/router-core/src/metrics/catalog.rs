@@ -245,6 +245,13 @@ families! {
     TRACE_EXPORT_FAILURES = Counter "suzerain_trace_export_failures_total" []
         "Requests to the trace collector that failed.";
 
+    RELOADS = Counter "suzerain_reloads_total" ["outcome"]
+        "Reloads of the configuration: applied, unchanged (nothing differed) or refused (something is wrong; nothing changed).";
+    CONFIG_RELOAD_SUCCESSFUL = Gauge "suzerain_config_last_reload_successful" []
+        "1 unless the last reload was refused.";
+    CONFIG_RELOAD_TIME = Gauge "suzerain_config_last_reload_success_timestamp_seconds" []
+        "When the configuration was last read without an error, as Unix time.";
+
     PROCESS_START = Gauge "process_start_time_seconds" []
         "When this process started, as Unix time.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []

@@ -22,7 +22,7 @@ pub(super) struct Effects {
     cert_desk: Box<dyn CertDesk>,
     /// Unbound; `None` if the system refuses one, then nothing is acknowledged.
     notifier: Option<UnixDatagram>,
-    relay: Relay,
+    pub(super) relay: Relay,
     lines: LineBudget,
     reject_lines: RejectLines,
 }

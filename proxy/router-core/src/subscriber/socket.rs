@@ -35,6 +35,15 @@ pub(super) enum Senders {
     Group,
 }
 
+impl Senders {
+    const fn mode(self) -> u32 {
+        match self {
+            Self::Everybody => MODE_SIGNED,
+            Self::Group => MODE_UNSIGNED,
+        }
+    }
+}
+
 /// Whether the kernel is asked who sent each datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum AskCredentials {
@@ -93,6 +102,20 @@ impl DatagramSocket {
         }
     }
 
+    /// Serves other senders from now on.
+    pub(super) fn adapt(
+        &mut self,
+        senders: Senders,
+        credentials: AskCredentials,
+    ) -> io::Result<()> {
+        if let Kind::Unix(file, asks) = &mut self.kind {
+            setsockopt(&self.fd, sockopt::PassCred, &(credentials == AskCredentials::Yes))?;
+            *asks = credentials;
+            socket_file::set_mode(file.path(), senders.mode())?;
+        }
+        Ok(())
+    }
+
     pub(super) fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -133,10 +156,6 @@ fn bind_unix(
     credentials: AskCredentials,
     estate: &Estate,
 ) -> io::Result<DatagramSocket> {
-    let mode = match senders {
-        Senders::Everybody => MODE_SIGNED,
-        Senders::Group => MODE_UNSIGNED,
-    };
     let given = match socket_file::is_socket(path) {
         true => estate.take(SocketOf::Datagram, &ListenAddr::Unix(path.to_owned()))?.pop(),
         false => None,
@@ -148,7 +167,7 @@ fn bind_unix(
         }
         None => new_unix(path, credentials, estate)?,
     };
-    socket_file::set_mode(path, mode)?;
+    socket_file::set_mode(path, senders.mode())?;
     let kind = Kind::Unix(estate.file_at(SocketOf::Datagram, path)?, credentials);
     Ok(DatagramSocket::prepared(socket.into(), kind))
 }

@@ -11,7 +11,6 @@ use nix::sys::eventfd::EventFd;
 use subscribe::limits::BATCH_DATAGRAMS_MAX;
 use subscribe::{KeyFiles as _, Now, Registry, Reject, Verdict};
 
-use super::RegistryView;
 use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
 use super::key_directories::KeyDirectories;
@@ -20,6 +19,7 @@ use super::limits::{LEASES_PER_TURN_MAX, POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_R
 use super::pause::{CatchUp, PausableClock};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
+use super::{Reconfiguration, RegistryView};
 
 /// What the rest of the process asks of the thread.
 pub(super) enum Ask {
@@ -29,6 +29,8 @@ pub(super) enum Ask {
     Freeze(SyncSender<Vec<u8>>),
     /// The end of the silence.
     Thaw,
+    /// Other sockets and rules.
+    Reconfigure(Box<Reconfiguration>),
     /// The end.
     Stop,
 }
@@ -57,6 +59,8 @@ pub(super) enum Left {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
     Turn,
+    /// With other sockets than before.
+    TurnOfOthers,
     End,
 }
 
@@ -65,9 +69,12 @@ impl Shell {
     pub(super) fn run(mut self, wake: &EventFd, asks: &Receiver<Ask>) {
         loop {
             let readable = self.wait(wake);
-            if self.answer(wake, asks) == Next::End {
-                return;
-            }
+            let readable = match self.answer(wake, asks) {
+                Next::Turn => readable,
+                // Their numbers mean nothing any more; those that have something are found again.
+                Next::TurnOfOthers => Vec::new(),
+                Next::End => return,
+            };
             if !self.clock.is_paused() && self.turn(&readable) == Left::Nothing {
                 self.catch_up.end();
             }
@@ -194,6 +201,7 @@ impl Shell {
     fn answer(&mut self, wake: &EventFd, asks: &Receiver<Ask>) -> Next {
         // Only clears the readiness; how often somebody asked is told by the channel.
         let _ = wake.read();
+        let mut next = Next::Turn;
         loop {
             match asks.try_recv() {
                 // Who no longer waits for the view does not miss it.
@@ -204,8 +212,12 @@ impl Shell {
                     tracing::info!(nodes = self.registry.stats().nodes, "subscriptions frozen");
                 }
                 Ok(Ask::Thaw) => self.thaw(),
+                Ok(Ask::Reconfigure(other)) => {
+                    self.reconfigure(*other);
+                    next = Next::TurnOfOthers;
+                }
                 Ok(Ask::Stop) | Err(TryRecvError::Disconnected) => return Next::End,
-                Err(TryRecvError::Empty) => return Next::Turn,
+                Err(TryRecvError::Empty) => return next,
             }
         }
     }

@@ -248,6 +248,24 @@ impl Router {
         &self.admin
     }
 
+    /// Writes the configuration file anew and has it reloaded; what was logged of that.
+    #[track_caller]
+    pub fn reload(&self, toml: &str) -> String {
+        std::fs::write(self.folder().join("suzerain.toml"), toml).expect("write");
+        self.reload_again()
+    }
+
+    /// Has the configuration reloaded as it is; what was logged of that.
+    #[track_caller]
+    pub fn reload_again(&self) -> String {
+        let logged = self.process.stderr().len();
+        let reloads = || self.metrics().sum("suzerain_reloads_total", &[]);
+        let before = reloads();
+        self.process.signal(Signal::SIGHUP);
+        eventually("it was reloaded", SOON, || (reloads() > before).then_some(()));
+        self.process.stderr().get(logged..).unwrap_or_default().to_owned()
+    }
+
     /// One request to the admin socket.
     #[track_caller]
     pub fn admin(&self, target: &str) -> Response {

@@ -1,0 +1,79 @@
+//! Reload: the configuration is read again, and what differs is applied.
+//!
+//! All of it or nothing: what can fail is done first, and only then anything changes. What a running
+//! router cannot change is named and stays (`config::fixed`). Runs on the main thread, between two
+//! other orders.
+
+mod apply;
+mod difference;
+mod history;
+
+use std::fmt::Write as _;
+
+use router_core::{drain::DrainPhase, listener::ListenError, subscriber::SubscriberError};
+use tracing::{error, info};
+
+pub use difference::Difference;
+pub use history::{Ending, History};
+
+use crate::{config::ConfigError, control::Outcome, startup::Running};
+
+/// Why nothing was reloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The router is about to end.
+    #[error("the router is draining")]
+    Draining,
+    /// The settings were made by the program and not written anywhere.
+    #[error("this router has no configuration that could be read again")]
+    NoSource,
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A subscription socket cannot be bound, or a key directory or node is wrong.
+    #[error(transparent)]
+    Subscriber(#[from] SubscriberError),
+    /// A listener cannot be bound.
+    #[error("{0}: {cause}", cause = .0.cause)]
+    Listen(#[from] ListenError),
+}
+
+/// Reads the configuration again and applies it. Answers with a sentence about what changed, or with
+/// everything that is wrong.
+pub fn reload(running: &mut Running) -> Outcome {
+    match attempt(running) {
+        Ok(difference) => {
+            let ending = if difference.is_empty() { Ending::Unchanged } else { Ending::Applied };
+            running.reloads.note(ending);
+            let mut told = String::from("reloaded: ");
+            if running.source.as_ref().is_some_and(|source| source.file().is_none()) {
+                told.push_str("there is no config file, so only the flags were read again; ");
+            }
+            let _ = write!(told, "{difference}");
+            info!("{told}");
+            Ok(told)
+        }
+        Err(why) => {
+            running.reloads.note(Ending::Refused);
+            let told = why.to_string();
+            error!("not reloaded, nothing changed:");
+            told.lines().for_each(|line| error!("{line}"));
+            Err(told)
+        }
+    }
+}
+
+fn attempt(running: &mut Running) -> Result<Difference, ReloadError> {
+    if running.drain.phase() != DrainPhase::Serving {
+        return Err(ReloadError::Draining);
+    }
+    let mut next = running.source.as_ref().ok_or(ReloadError::NoSource)?.read()?;
+    let mut difference = Difference::settle(&running.settings, &mut next);
+    if !difference.is_empty() {
+        difference.listeners = apply::apply(running, next)?;
+    }
+    Ok(difference)
+}
