@@ -104,7 +104,7 @@ pub struct Settings {
     /// Of keys whose first announcement names none.
     pub algorithm: Algorithm,
     /// The pair for names without their own; `None`: self-signed.
-    pub default_cert: Option<DefaultPair>,
+    pub default_cert: Vec<DefaultPair>,
     /// Directory of `NAME.crt` and `NAME.key`, perhaps with `NAME.ca`.
     pub cert_dir: Option<PathBuf>,
     /// Directories that certificate paths of subscriptions may point into.
@@ -303,7 +303,7 @@ impl Default for Settings {
             dotsplit: Dotsplit::Off,
             fallback_key: None,
             algorithm: Algorithm::default(),
-            default_cert: None,
+            default_cert: Vec::new(),
             pem_export: PemExport::Off,
             cert_dir: None,
             cert_root: Vec::new(),

@@ -100,7 +100,7 @@ impl Draft {
             }
             Opt::FallbackKey => settings.fallback_key = Some(values::key(text)?),
             Opt::Algorithm => settings.algorithm = values::algorithm(text)?,
-            Opt::DefaultCert => settings.default_cert = Some(values::default_pair(text)?),
+            Opt::DefaultCert => values::push_default_pair(&mut settings.default_cert, text)?,
             Opt::CertDir => settings.cert_dir = Some(values::directory(text)?),
             Opt::CertRoot => settings.cert_root.push(values::directory(text)?),
             Opt::HttpsExportCert => {

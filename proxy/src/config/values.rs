@@ -15,6 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::tls::cert_load::DefaultPair;
 use crate::tls::cert_store::ClientAuth;
+use crate::tls::limits::DEFAULT_PAIRS_MAX;
 
 use super::{Http2, ProxySource, RawListener, SignCheck, StaticRoute, Via, limits, units};
 
@@ -168,7 +169,15 @@ pub fn directory(text: &str) -> Result<PathBuf, String> {
 }
 
 /// `CRT,KEY`, both readable files.
-pub fn default_pair(text: &str) -> Result<DefaultPair, String> {
+pub fn push_default_pair(pairs: &mut Vec<DefaultPair>, text: &str) -> Result<(), String> {
+    if pairs.len() >= DEFAULT_PAIRS_MAX {
+        return Err(format!("there are {DEFAULT_PAIRS_MAX} already"));
+    }
+    pairs.push(default_pair(text)?);
+    Ok(())
+}
+
+fn default_pair(text: &str) -> Result<DefaultPair, String> {
     let mut parts = text.splitn(3, ',');
     let crt = readable(parts.next().unwrap_or_default())?;
     let key = readable(parts.next().ok_or("there is no , between chain and key")?)?;

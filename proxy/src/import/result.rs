@@ -34,7 +34,8 @@ pub enum Put {
 impl Outcome {
     /// Adds a value of an option, and the line it comes from if it is one's.
     pub fn put(&mut self, opt: Opt, value: &str, from: Option<&Entry>) -> Put {
-        let single = opt.facts().shape != Shape::Many;
+        // Of several pairs here a client gets the one it can verify; there each listener had its own.
+        let single = opt.facts().shape != Shape::Many || opt == Opt::DefaultCert;
         let setting = match self.settings.iter_mut().position(|one| one.opt == opt) {
             Some(at) => &mut self.settings[at],
             None => {

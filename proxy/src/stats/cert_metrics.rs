@@ -1,13 +1,16 @@
 //! Samples of the certificate store.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use router_core::metrics::{Collector, Page, catalog};
 
-use crate::tls::cert_store::CertStore;
+use crate::tls::cert_store::{CertStore, EXPIRY_DAYS};
 
 /// Certificates whose end is shown, the first to expire first.
 pub const EXPIRIES_MAX: usize = 100;
+/// Refused pairs shown by name.
+const REFUSED_NAMES_MAX: usize = 100;
 
 /// Shows a store as it is at the scrape.
 pub struct CertCollector<'s> {
@@ -32,6 +35,18 @@ impl Collector for CertCollector<'_> {
             let name = cert.name.as_deref().unwrap_or("default");
             let not_after = u64::try_from(cert.not_after).unwrap_or(0);
             page.sample(&catalog::CERTIFICATE_EXPIRY, &[name], not_after);
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let expiries = self.store.expiries(now.cast_signed());
+        let soonest = expiries.soonest.and_then(|end| u64::try_from(end).ok()).unwrap_or(0);
+        page.sample(&catalog::CERTIFICATE_NEXT_EXPIRY, &[], soonest);
+        for (days, count) in EXPIRY_DAYS.iter().zip(expiries.within) {
+            page.sample(&catalog::CERTIFICATES_EXPIRING, &[&format!("{days}d")], count);
+        }
+        let troubles = self.store.troubles();
+        page.sample(&catalog::CERTIFICATES_REFUSED, &[], troubles.len() as u64);
+        for trouble in troubles.list(REFUSED_NAMES_MAX) {
+            page.sample(&catalog::CERTIFICATE_REFUSED, &[&trouble.name], 1);
         }
         let counters = self.store.counters();
         for (outcome, counter) in [

@@ -34,6 +34,14 @@ pub(super) struct Stats {
     subscription: Subscription,
     certificates_total: usize,
     certificates: Vec<Certificate>,
+    /// Pairs that are not served as their files are.
+    certificates_refused: Vec<RefusedPair>,
+}
+
+#[derive(Serialize)]
+struct RefusedPair {
+    name: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -129,6 +137,7 @@ impl Stats {
             subscription: subscription(state),
             certificates_total: certs.len(),
             certificates: certs.iter().take(CERTIFICATES_MAX).map(certificate).collect(),
+            certificates_refused: refused_pairs(state),
         }
     }
 }
@@ -187,6 +196,14 @@ pub(super) fn subscription(state: &RouterState) -> Subscription {
         kernel_drops: counters.kernel_drops.load(Relaxed),
         rejects: counters.rejects().collect(),
     }
+}
+
+fn refused_pairs(state: &RouterState) -> Vec<RefusedPair> {
+    let troubles = state.certs.troubles().list(CERTIFICATES_MAX);
+    troubles
+        .into_iter()
+        .map(|trouble| RefusedPair { name: trouble.name, why: trouble.why })
+        .collect()
 }
 
 fn certificate(cert: &CertInfo) -> Certificate {

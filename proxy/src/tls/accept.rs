@@ -59,7 +59,7 @@ pub async fn handshake(
     let mut bytes = buffer::take(Use::Reply);
     bytes.extend_from_slice(received);
     let (accepted, mut bytes, fed) = receive_hello(bytes, read, write).await?;
-    let entry = certs.entry_for(accepted.client_hello().server_name());
+    let entry = certs.entry_for_client(&accepted.client_hello());
     let config = match &entry {
         Some(entry) => entry.config(base, certs.tickets()).map_err(HandshakeError::Refused)?,
         // Its resolver finds nothing either, and the client is told.

@@ -17,13 +17,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::CryptoProvider;
 
-use super::cert_store::{CertChange, CertSource, CertStore, ServedName};
+use super::cert_store::{CertChange, CertSource, CertStore, Seat, ServedName};
 use super::self_signed::{SELF_SIGNED_NAMES, make_self_signed};
 
 mod config;
 pub mod confine;
 mod directory;
 mod errands;
+mod expiry;
+pub mod flaw;
 mod links;
 mod notice;
 mod outcome;
@@ -31,6 +33,7 @@ pub mod pair;
 mod refresh;
 mod reload;
 mod rounds;
+mod show;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -44,11 +47,13 @@ pub use config::{CertLoaderConfig, DefaultPair};
 use confine::CertRoots;
 use directory::CertDirectory;
 pub use errands::{ErrandInbox, Errands, errands};
+use flaw::Flaw;
 use notice::{Chance, Notices};
 use outcome::{Outcome, Voice};
 use pair::{CertError, PairBytes, parse_pair};
 use refresh::Judge;
 pub use reload::{ReloadError, ReloadLine, ReloadReport, Reloadable};
+pub use show::{LeafFacts, PairFacts};
 pub use thread::CertLoaderHandle;
 use tracked::{Look, PairTexts, Tracked};
 use watch::FileWatch;
@@ -94,8 +99,8 @@ pub enum CertLoadError {
 /// stopped.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Slot {
-    Default,
-    Directory(ServedName),
+    Default(Seat),
+    Directory(ServedName, Seat),
     Subscription(ServedName),
 }
 
@@ -103,8 +108,8 @@ impl Slot {
     /// The name it serves; none for the default.
     fn name(&self) -> Option<&ServedName> {
         match self {
-            Self::Default => None,
-            Self::Directory(name) | Self::Subscription(name) => Some(name),
+            Self::Default(_) => None,
+            Self::Directory(name, _) | Self::Subscription(name) => Some(name),
         }
     }
 }
@@ -126,6 +131,8 @@ pub struct CertLoader {
     left_in_round: usize,
     provider: Arc<CryptoProvider>,
     voice: Voice,
+    /// When warnings of expiry are due again.
+    expiry_due_unix: u64,
 }
 
 impl CertLoader {
@@ -150,6 +157,7 @@ impl CertLoader {
             left_in_round: 0,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
             voice: Voice::new(),
+            expiry_due_unix: 0,
         })
     }
 
@@ -163,7 +171,7 @@ impl CertLoader {
     pub fn load_initial(&mut self) -> Result<(), CertLoadError> {
         let now_unix = unix_now();
         self.store.tickets().turn(now_unix);
-        let mut changes = vec![self.load_default(now_unix)?];
+        let mut changes = self.load_defaults(now_unix)?;
         self.list_directory(now_unix, &mut changes)
             .map_err(|(path, cause)| CertLoadError::Directory { path, cause })?;
         let judge = Judge::new(&self.roots, &self.provider, self.store.counters(), now_unix);
@@ -182,10 +190,22 @@ impl CertLoader {
         Ok(())
     }
 
-    fn load_default(&mut self, now_unix: u64) -> Result<CertChange, CertLoadError> {
-        let Some(DefaultPair { crt, key, ca }) = self.config.default.clone() else {
-            return self.make_default(now_unix);
-        };
+    fn load_defaults(&mut self, now_unix: u64) -> Result<Vec<CertChange>, CertLoadError> {
+        let pairs = self.config.default.clone();
+        if pairs.is_empty() {
+            return self.make_default(now_unix).map(|change| vec![change]);
+        }
+        let seats = (0..).map(Seat);
+        seats.zip(pairs).map(|(seat, pair)| self.load_default(seat, pair, now_unix)).collect()
+    }
+
+    fn load_default(
+        &mut self,
+        seat: Seat,
+        pair: DefaultPair,
+        now_unix: u64,
+    ) -> Result<CertChange, CertLoadError> {
+        let DefaultPair { crt, key, ca } = pair;
         let ca = ca.as_ref().map(|(path, auth)| (&**path, *auth));
         let mut tracked = Tracked::new(CertSource::DefaultPair, PairTexts::files(&crt, &key, ca));
         let pair = match tracked.look(&self.roots, now_unix) {
@@ -194,15 +214,16 @@ impl CertLoader {
             Look::Unchanged => unreachable!("a first look always reads"),
         };
         let entry = pair.map_err(|cause| CertLoadError::Default { crt, key, cause })?;
-        if !entry.is_current(now_unix.cast_signed()) {
-            tracing::warn!(not_after = entry.not_after, "default certificate is not valid now");
+        if let Some(flaw) = Flaw::of(&entry, None, now_unix.cast_signed()) {
+            tracing::warn!(not_after = entry.not_after, "default certificate loaded, but {flaw}");
         }
         let entry = Arc::new(entry);
         tracked.serving = Some(Arc::clone(&entry));
-        self.tracked.insert(Slot::Default, tracked);
-        self.follow(&Slot::Default);
+        tracked.since_unix = Some(now_unix);
+        self.tracked.insert(Slot::Default(seat), tracked);
+        self.follow(&Slot::Default(seat));
         self.count(|counters| &counters.loads);
-        Ok(CertChange::Default(entry))
+        Ok(CertChange::Default(seat, entry))
     }
 
     fn make_default(&mut self, now_unix: u64) -> Result<CertChange, CertLoadError> {
@@ -215,7 +236,7 @@ impl CertLoader {
         if self.config.is_served {
             tracing::info!(names = ?SELF_SIGNED_NAMES, "default certificate is self-signed");
         }
-        Ok(CertChange::Default(Arc::new(entry)))
+        Ok(CertChange::Default(Seat::PLAIN, Arc::new(entry)))
     }
 
     /// Looks at a name's files: the step of the store, if it is one.
@@ -239,6 +260,13 @@ impl CertLoader {
     /// The step of the store. A name whose clients were to be asked for a certificate is sealed until
     /// it loads: a less specific pair would not ask them.
     fn change(&self, slot: &Slot, outcome: Outcome) -> Option<CertChange> {
+        match &outcome {
+            Outcome::Loaded { .. } => self.store.troubles().clear(&slot.to_string()),
+            Outcome::Refused(error) => {
+                self.store.troubles().note(slot.to_string(), error.to_string());
+            }
+            Outcome::Unchanged | Outcome::Doubtful => {}
+        }
         match outcome {
             Outcome::Loaded { change, .. } => Some(change),
             Outcome::Unchanged => None,

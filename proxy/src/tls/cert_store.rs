@@ -6,6 +6,8 @@
 //! operator does: a subscription proves its key, but the directory belongs to whoever runs the
 //! router.
 //!
+//! A name may have several pairs, for clients that verify one kind of signatures but not another.
+//!
 //! A name whose pair demands a client authority that was never loaded is sealed: served to nobody,
 //! rather than by a less specific pair to everybody.
 //!
@@ -28,17 +30,24 @@ use super::tickets::TicketKeys;
 
 mod client_ca;
 pub mod entry;
+mod expiries;
 #[cfg(test)]
 mod handshake_tests;
 pub mod names;
+mod pair_set;
 mod shards;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 pub use client_ca::{ClientAuth, ClientCa, ClientCaError};
 pub use entry::{CertEntry, CertId, CertInfo, CertSource};
+pub use expiries::{EXPIRY_DAYS, Expiries};
 pub use names::{CertNames, ServedName};
+use pair_set::PairSet;
+pub use pair_set::Seat;
 use shards::{Served, Shards};
+pub use troubles::{Trouble, Troubles};
 
 /// The certificates of this process. Clones share one map.
 #[derive(Clone, Debug)]
@@ -50,6 +59,7 @@ pub struct CertStore {
     writing: Arc<Mutex<()>>,
     counters: Arc<CertCounters>,
     tickets: Arc<TicketKeys>,
+    troubles: Arc<Troubles>,
 }
 
 /// What the store and its loader count. Written by the loader and by handshakes, read by metrics.
@@ -72,7 +82,7 @@ pub struct CertCounters {
 /// One generation of the store.
 #[derive(Clone, Debug, Default)]
 struct CertMap {
-    default: Option<Arc<CertEntry>>,
+    default: PairSet,
     operator: Shards,
     subscribed: Shards,
 }
@@ -89,14 +99,14 @@ pub(super) enum Layer {
 /// One step from a generation of the store to the next.
 #[derive(Debug)]
 pub(super) enum CertChange {
-    /// The pair for clients that name nothing, or nothing known.
-    Default(Arc<CertEntry>),
+    /// A pair for clients that name nothing, or nothing known.
+    Default(Seat, Arc<CertEntry>),
     /// A name becomes served, or served by another pair.
-    Put(Layer, ServedName, Arc<CertEntry>),
+    Put(Layer, ServedName, Seat, Arc<CertEntry>),
     /// A name is served to nobody, unless this layer serves it already.
     Seal(Layer, ServedName),
-    /// A name stops being served from this layer.
-    Remove(Layer, ServedName),
+    /// A name stops being served by the pair of this seat; a sealed one is open again.
+    Remove(Layer, ServedName, Seat),
 }
 
 impl CertStore {
@@ -109,6 +119,7 @@ impl CertStore {
             writing: Arc::default(),
             counters: Arc::default(),
             tickets: Arc::default(),
+            troubles: Arc::default(),
         }
     }
 
@@ -122,10 +133,16 @@ impl CertStore {
         self.entry_for(sni).map(CertId)
     }
 
-    /// The whole entry behind [`Self::cert_id_for`].
+    /// The whole entry behind [`Self::cert_id_for`]: of several the one that most clients get.
     #[must_use]
     pub fn entry_for(&self, sni: Option<&str>) -> Option<Arc<CertEntry>> {
-        self.map.load().choose(sni).cloned()
+        self.map.load().choose(sni)?.preferred().cloned()
+    }
+
+    /// The entry for the client that says this: of several pairs the first it can verify.
+    #[must_use]
+    pub fn entry_for_client(&self, hello: &ClientHello<'_>) -> Option<Arc<CertEntry>> {
+        self.map.load().choose(hello.server_name())?.fitting(hello).cloned()
     }
 
     /// Whether the certificate `id` names `host` (no port, any case, IPv6 in brackets or not).
@@ -168,6 +185,12 @@ impl CertStore {
         &self.counters
     }
 
+    /// Pairs that are not served as their files are.
+    #[must_use]
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
     /// The keys of the sessions that were opened with these certificates.
     #[must_use]
     pub fn tickets(&self) -> &Arc<TicketKeys> {
@@ -183,11 +206,10 @@ impl CertStore {
     /// What `host` wants of clients, now. Never called while [`Self::is_guarding`] is false.
     #[must_use]
     pub fn guard_of(&self, host: &str) -> Guard {
-        self.map.load().choose(Some(host)).map_or(Guard::Sealed, |entry| {
-            match entry.client_auth() {
-                Some(ClientAuth::Required) => Guard::Required,
-                Some(ClientAuth::Requested) | None => Guard::Open,
-            }
+        self.map.load().choose(Some(host)).map_or(Guard::Sealed, |pairs| {
+            let required = Some(ClientAuth::Required);
+            let is_required = pairs.iter().any(|entry| entry.client_auth() == required);
+            if is_required { Guard::Required } else { Guard::Open }
         })
     }
 
@@ -195,7 +217,7 @@ impl CertStore {
     #[must_use]
     pub fn demands_as(&self, held: &CertId, host: &str) -> bool {
         let map = self.map.load();
-        map.choose(Some(host)).is_some_and(|now| now.client_ca == held.entry().client_ca)
+        map.choose(Some(host)).is_some_and(|now| demand_as(now, held.entry()))
     }
 
     /// Whether a connection that was given `held` for the name `sni` may ask for `host`.
@@ -211,10 +233,9 @@ impl CertStore {
         }
         let map = self.map.load();
         let Some(now) = map.choose(Some(host)) else { return false };
-        let asks = now.client_ca.is_some();
-        now.client_ca == held.entry().client_ca
-            && (is_same_name
-                || now.fingerprint == held.entry().fingerprint && (sni.is_none() || !asks))
+        let asks = held.entry().client_ca.is_some();
+        let is_among = || now.iter().any(|entry| entry.fingerprint == held.entry().fingerprint);
+        demand_as(now, held.entry()) && (is_same_name || is_among() && (sni.is_none() || !asks))
     }
 
     /// Serves `name` to nobody until its first pair is published, unless it is served already.
@@ -236,9 +257,14 @@ impl CertStore {
         let mut next = CertMap::clone(&self.map.load());
         for change in changes {
             match change {
-                CertChange::Default(entry) => next.default = Some(entry),
-                CertChange::Put(layer, name, entry) => {
-                    next.layer(layer).insert(name, Served::Pair(entry));
+                CertChange::Default(seat, entry) => next.default = next.default.with(seat, entry),
+                CertChange::Put(layer, name, seat, entry) => {
+                    let layer = next.layer(layer);
+                    let pairs = match layer.get(name.as_str()) {
+                        Some(Served::Pairs(pairs)) => pairs.with(seat, entry),
+                        Some(Served::Sealed) | None => PairSet::default().with(seat, entry),
+                    };
+                    layer.insert(name, Served::Pairs(pairs));
                 }
                 CertChange::Seal(layer, name) => {
                     let layer = next.layer(layer);
@@ -246,7 +272,17 @@ impl CertStore {
                         layer.insert(name, Served::Sealed);
                     }
                 }
-                CertChange::Remove(layer, name) => next.layer(layer).remove(&name),
+                CertChange::Remove(layer, name, seat) => {
+                    let layer = next.layer(layer);
+                    let rest = match layer.get(name.as_str()) {
+                        Some(Served::Pairs(pairs)) => pairs.without(seat),
+                        Some(Served::Sealed) | None => None,
+                    };
+                    match rest {
+                        Some(rest) => layer.insert(name, Served::Pairs(rest)),
+                        None => layer.remove(&name),
+                    }
+                }
             }
         }
         let is_guarding = next.is_guarding();
@@ -283,17 +319,18 @@ impl CertMap {
 
     fn is_guarding(&self) -> bool {
         self.operator.guarded() + self.subscribed.guarded() > 0
-            || self.default.as_ref().is_some_and(|entry| entry.client_ca.is_some())
+            || self.default.iter().any(|entry| entry.client_ca.is_some())
     }
 
-    fn choose(&self, sni: Option<&str>) -> Option<&Arc<CertEntry>> {
+    /// Those that serve a name; `None` while nobody may be served under it.
+    fn choose(&self, sni: Option<&str>) -> Option<&PairSet> {
         let mut buf = [0; SERVED_NAME_BYTES_MAX];
         let named =
             sni.and_then(|name| canonical_sni(name, &mut buf)).and_then(|name| self.named(name));
         match named {
-            Some(Served::Pair(entry)) => Some(entry),
+            Some(Served::Pairs(pairs)) => Some(pairs),
             Some(Served::Sealed) => None,
-            None => self.default.as_ref(),
+            None => self.default.preferred().map(|_| &self.default),
         }
     }
 
@@ -309,9 +346,14 @@ impl ResolvesServerCert for CertStore {
     /// the client may try again.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let map = self.map.load();
-        let entry = map.choose(hello.server_name())?;
+        let entry = map.choose(hello.server_name())?.fitting(&hello)?;
         entry.client_ca.is_none().then(|| Arc::clone(&entry.certified))
     }
+}
+
+/// Whether all of them want of clients what `held` wanted: while one is replaced they may differ.
+fn demand_as(now: &PairSet, held: &CertEntry) -> bool {
+    now.iter().all(|entry| entry.client_ca == held.client_ca)
 }
 
 /// Lower case, one trailing dot cut, on the caller's stack. `None` for a name no certificate is

@@ -34,6 +34,14 @@ pub const LINKS_FOLLOWED_MAX: usize = 40;
 pub const INOTIFY_READS_MAX: usize = 16;
 /// Pairs told of one by one after a reload.
 pub const RELOAD_LINES_MAX: usize = 1000;
+/// Pairs told of at once when somebody asks for them.
+pub const SHOWN_PAIRS_MAX: usize = 100;
+/// Refused pairs remembered for operators; of more only some are.
+pub const TROUBLES_MAX: usize = 1000;
+/// Pairs of `default-cert`.
+pub const DEFAULT_PAIRS_MAX: usize = 3;
+/// Shortest RSA key the crypto library signs with, in bits.
+pub const RSA_BITS_MIN: usize = 2048;
 /// Log lines of the loader at once; what a storm has beyond them becomes a number.
 pub const LOADER_LINES_BURST: u32 = 50;
 /// Log lines of the loader per second, once the burst is used up.

@@ -13,6 +13,7 @@ mod activation;
 mod admin;
 mod announce;
 mod browser;
+mod certs_pairs;
 mod certs_swap;
 mod cli;
 mod client_certificates;

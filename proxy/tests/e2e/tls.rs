@@ -11,7 +11,7 @@ use crate::harness::{Client, Origin, Router, require_tool};
 
 /// Runs `openssl s_client` against the HTTPS listener, says nothing and leaves.
 #[track_caller]
-fn s_client(router: &Router, arguments: &[&str]) -> String {
+pub fn s_client(router: &Router, arguments: &[&str]) -> String {
     let program = tools::find("openssl").expect("openssl is installed");
     let mut command = Command::new(program);
     command.args(["s_client", "-connect", &router.https().to_string()]).args(arguments);

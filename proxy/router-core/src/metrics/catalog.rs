@@ -218,6 +218,14 @@ families! {
         "Certificates in the certificate store.";
     CERTIFICATE_EXPIRY = Gauge "suzerain_certificate_not_after_timestamp_seconds" ["name"]
         "When a certificate stops being valid, as Unix time, for those that expire first.";
+    CERTIFICATE_NEXT_EXPIRY = Gauge "suzerain_certificate_next_expiry_timestamp_seconds" []
+        "When the first certificate stops being valid, as Unix time.";
+    CERTIFICATES_EXPIRING = Gauge "suzerain_certificates_expiring" ["within"]
+        "Certificates that stop being valid within 21, 7 and 1 days, or have.";
+    CERTIFICATES_REFUSED = Gauge "suzerain_certificates_refused" []
+        "Certificate pairs that are not served as their files are; at most 1000 are counted.";
+    CERTIFICATE_REFUSED = Gauge "suzerain_certificate_refused" ["name"]
+        "1 for a certificate pair that is not served as its files are, for the first 100 by name.";
     CERTIFICATE_LOADS = Counter "suzerain_certificate_loads_total" ["outcome"]
         "Certificate pairs loaded, by what became of them.";
     CERTIFICATE_REQUESTS_LOST = Counter "suzerain_certificate_requests_lost_total" []

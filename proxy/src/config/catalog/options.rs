@@ -249,14 +249,15 @@ const ROUTER: &[OptFacts] = &[
     OptFacts {
         opt: Opt::DefaultCert,
         name: "default-cert",
-        shape: Shape::One,
+        shape: Shape::Many,
         section: Section::Certificates,
         value: "CRT,KEY[,[!]CA]",
         default: "a self-signed certificate made at start",
         allowed: "CRT,KEY: two existing PEM files, the chain and its private key, then optionally \
-             ,CA or ,!CA: a PEM file of client authorities",
-        about: "Certificate for names that have none of their own. With CA clients are asked for a \
-             certificate of these authorities; !CA refuses those without.",
+             ,CA or ,!CA: a PEM file of client authorities; at most 3 of them",
+        about: "Certificate for names that have none of their own; of several, say one with an ECDSA and \
+             one with an RSA key, each client gets the first it can verify. With CA clients are asked for \
+             a certificate of these authorities; !CA refuses those without.",
         cost: "",
         example: r#""/etc/suzerain/default.crt,/etc/suzerain/default.key""#,
     },

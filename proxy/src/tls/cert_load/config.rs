@@ -8,8 +8,9 @@ use crate::tls::cert_store::ClientAuth;
 /// Where certificates come from.
 #[derive(Clone, Debug)]
 pub struct CertLoaderConfig {
-    /// The pair of clients that name nothing known. Made at start if absent.
-    pub default: Option<DefaultPair>,
+    /// The pairs of clients that name nothing known, of which each client gets the one it can verify.
+    /// Made at start if there are none.
+    pub default: Vec<DefaultPair>,
     /// Directory of `NAME.crt` and `NAME.key`, perhaps with `NAME.ca`.
     pub dir: Option<PathBuf>,
     /// Directories below which subscriptions may name files; none = no paths, inline PEM only.
@@ -34,7 +35,7 @@ pub struct DefaultPair {
 impl Default for CertLoaderConfig {
     fn default() -> Self {
         Self {
-            default: None,
+            default: Vec::new(),
             dir: None,
             roots: Vec::new(),
             poll: Duration::from_secs(1),

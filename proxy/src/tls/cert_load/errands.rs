@@ -12,6 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use router_core::subscriber::CertRequest;
 
 use super::reload::{ReloadReport, Reloadable};
+use super::show::PairFacts;
 
 /// Something the loader does between two looks at files.
 pub(super) enum Errand {
@@ -19,6 +20,8 @@ pub(super) enum Errand {
     Subscription(CertRequest),
     /// Of an operator, who waits for the answer.
     Reload(Reloadable, SyncSender<ReloadReport>),
+    /// As well.
+    Show(Reloadable, SyncSender<Vec<PairFacts>>),
 }
 
 /// Gives errands to one loader. Clones give to the same.

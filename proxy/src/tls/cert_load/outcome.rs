@@ -9,9 +9,11 @@ use rustls::crypto::CryptoProvider;
 use x509_parser::time::ASN1Time;
 
 use super::Slot;
+use super::expiry::{self, End};
+use super::flaw::Flaw;
 use super::pair::{CertError, PairBytes, parse_pair};
 use super::tracked::Tracked;
-use crate::tls::cert_store::{CertChange, CertEntry, Layer};
+use crate::tls::cert_store::{CertChange, CertEntry, Layer, Seat};
 use crate::tls::limits::{LOADER_LINES_BURST, LOADER_LINES_PER_S};
 
 /// What one look at a name's files came to.
@@ -24,7 +26,7 @@ pub(super) enum Outcome {
         /// The step of the store.
         change: CertChange,
         /// What a client will stumble over.
-        oddity: Option<&'static str>,
+        oddity: Option<Flaw>,
         /// End of the validity, Unix time.
         not_after: i64,
     },
@@ -35,42 +37,36 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn loaded(slot: &Slot, entry: Arc<CertEntry>, now_unix: i64) -> Self {
-        let is_named = match slot {
-            Slot::Default => true,
-            Slot::Directory(name) | Slot::Subscription(name) => entry.names.cover(name.as_str()),
-        };
-        let oddity = match (entry.is_current(now_unix), is_named) {
-            (false, _) => Some("it is not valid now"),
-            (true, false) => Some("it does not name the host it is served for"),
-            (true, true) => None,
-        };
+    pub(super) fn loaded(slot: &Slot, entry: Arc<CertEntry>, oddity: Option<Flaw>) -> Self {
         let not_after = entry.not_after;
         Self::Loaded { change: slot.change(entry), oddity, not_after }
     }
 }
 
-/// The entry to serve from now on.
+/// The entry to serve from now on, and what is wrong with it.
 ///
 /// # Errors
-/// If it does not parse, or is not valid now while the one being served is. Where nothing is
-/// served yet, or nothing better, an expired pair is: the client sees what is wrong with it.
+/// If it does not parse, or more is wrong with it than with the one being served. Where nothing is
+/// served yet, or nothing better, a flawed pair is: the client sees what is wrong with it.
 pub(super) fn judge(
+    slot: &Slot,
     tracked: &mut Tracked,
     pair: &PairBytes,
     provider: &Arc<CryptoProvider>,
     now_unix: i64,
-) -> Result<Arc<CertEntry>, CertError> {
+) -> Result<(Arc<CertEntry>, Option<Flaw>), CertError> {
     let entry = parse_pair(pair, tracked.source, provider)?;
-    let serves_current = tracked.serving.as_ref().is_some_and(|old| old.is_current(now_unix));
-    if serves_current && !entry.is_current(now_unix) {
+    let flaw = Flaw::of(&entry, slot.name(), now_unix);
+    if let (Some(flaw), Some(serving)) = (flaw, &tracked.serving)
+        && Flaw::rank(Some(flaw)) > Flaw::rank(Flaw::of(serving, slot.name(), now_unix))
+    {
         if entry.not_before > now_unix {
             // Its time will come without its file changing.
             tracked.forget_looks();
         }
-        return Err(CertError::NotCurrent { not_after: entry.not_after });
+        return Err(CertError::Worse(flaw));
     }
-    Ok(Arc::new(entry))
+    Ok((Arc::new(entry), flaw))
 }
 
 /// The loader's log lines, bounded.
@@ -113,6 +109,13 @@ impl Voice {
         }
     }
 
+    /// Says that a certificate is about to expire, or did.
+    pub(super) fn say_expiry(&mut self, slot: &Slot, not_after: i64, end: End) {
+        if self.may_write() {
+            expiry::say(slot, &day(not_after), end);
+        }
+    }
+
     fn may_write(&mut self) -> bool {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.lines.take(now_ms) {
@@ -130,8 +133,8 @@ impl Slot {
     /// How this slot comes to be served to nobody. The default pair always loads, or nothing starts.
     pub(super) fn seal(&self) -> Option<CertChange> {
         match self {
-            Self::Default => None,
-            Self::Directory(name) => Some(CertChange::Seal(Layer::Operator, name.clone())),
+            Self::Default(_) => None,
+            Self::Directory(name, _) => Some(CertChange::Seal(Layer::Operator, name.clone())),
             Self::Subscription(name) => Some(CertChange::Seal(Layer::Subscribed, name.clone())),
         }
     }
@@ -139,9 +142,13 @@ impl Slot {
     /// How `entry` becomes the one served for this slot.
     fn change(&self, entry: Arc<CertEntry>) -> CertChange {
         match self {
-            Self::Default => CertChange::Default(entry),
-            Self::Directory(name) => CertChange::Put(Layer::Operator, name.clone(), entry),
-            Self::Subscription(name) => CertChange::Put(Layer::Subscribed, name.clone(), entry),
+            Self::Default(seat) => CertChange::Default(*seat, entry),
+            Self::Directory(name, seat) => {
+                CertChange::Put(Layer::Operator, name.clone(), *seat, entry)
+            }
+            Self::Subscription(name) => {
+                CertChange::Put(Layer::Subscribed, name.clone(), Seat::PLAIN, entry)
+            }
         }
     }
 }
@@ -155,8 +162,9 @@ fn day(unix: i64) -> String {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Default => f.write_str("default"),
-            Self::Directory(name) => write!(f, "directory {name}"),
+            Self::Default(Seat::PLAIN) => f.write_str("default"),
+            Self::Default(Seat(index)) => write!(f, "default {}", index + 1),
+            Self::Directory(name, seat) => write!(f, "directory {name}{}", seat.suffix()),
             Self::Subscription(name) => write!(f, "subscription {name}"),
         }
     }

@@ -10,12 +10,14 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::confine::ReadError;
+use super::flaw::Flaw;
 use crate::tls::cert_store::{
     CertEntry, CertNames, CertSource, ClientAuth, ClientCa, ClientCaError,
 };
-use crate::tls::limits::{CHAIN_CERTS_MAX, CLIENT_CAS_MAX};
+use crate::tls::limits::{CHAIN_CERTS_MAX, CLIENT_CAS_MAX, RSA_BITS_MIN};
 
 /// The three texts of one name.
 #[derive(Debug)]
@@ -84,17 +86,20 @@ pub enum CertError {
     #[error("private key: not usable")]
     Key(#[source] TlsError),
     /// The private key belongs to another certificate.
-    #[error("private key does not belong to the certificate")]
+    #[error("private key does not belong to the certificate (the first of its file)")]
     Mismatch,
+    /// Anybody with some money can compute the private key.
+    #[error("private key: RSA of {bits} bits is too short to be served")]
+    Short {
+        /// How many it has.
+        bits: usize,
+    },
     /// A client authority is not usable.
     #[error("client ca: not usable")]
     Ca(#[source] ClientCaError),
-    /// It is not valid now, while what it would replace is.
-    #[error("not valid now (until {not_after}), the one being served is")]
-    NotCurrent {
-        /// Last second of its validity, Unix time.
-        not_after: i64,
-    },
+    /// More is wrong with it than with what it would replace.
+    #[error("{0}, and a better one is being served")]
+    Worse(Flaw),
 }
 
 /// Builds the entry.
@@ -117,6 +122,9 @@ pub fn parse_pair(
         PrivateKeyDer::from_pem_slice(&pair.key).map_err(|_| CertError::Pem { part: Part::Key })?;
     let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         TlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => CertError::Mismatch,
+        _ if facts.rsa_bits.is_some_and(|bits| bits < RSA_BITS_MIN) => {
+            CertError::Short { bits: facts.rsa_bits.unwrap_or_default() }
+        }
         other => CertError::Key(other),
     })?;
     let client_ca =
@@ -160,6 +168,7 @@ struct LeafFacts {
     names: CertNames,
     not_before: i64,
     not_after: i64,
+    rsa_bits: Option<usize>,
 }
 
 fn leaf_facts(leaf: &CertificateDer<'_>) -> Result<LeafFacts, CertError> {
@@ -178,6 +187,10 @@ fn leaf_facts(leaf: &CertificateDer<'_>) -> Result<LeafFacts, CertError> {
         names: CertNames::new(dns, ips.collect()),
         not_before: leaf.validity().not_before.timestamp(),
         not_after: leaf.validity().not_after.timestamp(),
+        rsa_bits: match leaf.public_key().parsed() {
+            Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+            Ok(_) | Err(_) => None,
+        },
     })
 }
 

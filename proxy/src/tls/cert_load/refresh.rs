@@ -45,14 +45,15 @@ impl<'l> Judge<'l> {
         let judged = match tracked.look(self.roots, self.now_unix) {
             Look::Unchanged => return Outcome::Unchanged,
             Look::Unreadable(error) => Err(error),
-            Look::Changed(pair) => judge(tracked, &pair, self.provider, now_unix),
+            Look::Changed(pair) => judge(slot, tracked, &pair, self.provider, now_unix),
         };
         match judged {
-            Ok(entry) => {
+            Ok((entry, flaw)) => {
                 self.counters.loads.fetch_add(1, Ordering::Relaxed);
                 tracked.complaint = None;
                 tracked.serving = Some(Arc::clone(&entry));
-                Outcome::loaded(slot, entry, now_unix)
+                tracked.since_unix = Some(self.now_unix);
+                Outcome::loaded(slot, entry, flaw)
             }
             Err(error) => self.refuse(tracked, error, chance),
         }
@@ -80,7 +81,7 @@ impl<'l> Judge<'l> {
         &self,
         tracked: &mut BTreeMap<Slot, Tracked>,
     ) -> Vec<(Slot, Outcome)> {
-        let named = tracked.iter_mut().filter(|(slot, _)| **slot != Slot::Default);
+        let named = tracked.iter_mut().filter(|(slot, _)| slot.name().is_some());
         let mut named: Vec<(&Slot, &mut Tracked)> = named.collect();
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let threads = cpus.min(named.len().div_ceil(LOAD_THREAD_NAMES_MIN)).max(1);

@@ -1,6 +1,6 @@
 //! An operator's wish to have certificates read again, and what came of it.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -72,10 +72,10 @@ impl Reloadable {
         }
     }
 
-    fn means(&self, slot: &Slot) -> bool {
+    pub(super) fn means(&self, slot: &Slot) -> bool {
         match self {
             Self::All => true,
-            Self::Default => matches!(slot, Slot::Default),
+            Self::Default => matches!(slot, Slot::Default(_)),
             Self::Name(name) => slot.name() == Some(name),
         }
     }
@@ -91,11 +91,15 @@ impl Errands {
         if !self.send(Errand::Reload(what, reply)) {
             return Err(ReloadError::Ended);
         }
-        answer.recv_timeout(limit).map_err(|error| match error {
-            RecvTimeoutError::Timeout => ReloadError::Slow,
-            RecvTimeoutError::Disconnected => ReloadError::Ended,
-        })
+        answer_within(&answer, limit)
     }
+}
+
+pub(super) fn answer_within<T>(answer: &Receiver<T>, limit: Duration) -> Result<T, ReloadError> {
+    answer.recv_timeout(limit).map_err(|error| match error {
+        RecvTimeoutError::Timeout => ReloadError::Slow,
+        RecvTimeoutError::Disconnected => ReloadError::Ended,
+    })
 }
 
 impl CertLoader {
@@ -130,7 +134,7 @@ impl ReloadReport {
         self.read += 1;
         let (word, count, why) = match outcome {
             Outcome::Loaded { oddity, .. } => {
-                ("loaded", &mut self.loaded, oddity.map(str::to_owned))
+                ("loaded", &mut self.loaded, oddity.map(|flaw| flaw.to_string()))
             }
             // It was refused before, and is what it was.
             Outcome::Unchanged if complaint.is_some() => ("refused", &mut self.refused, complaint),

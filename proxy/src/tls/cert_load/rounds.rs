@@ -12,10 +12,10 @@ use std::time::Instant;
 use super::directory::{Listing, split_name};
 use super::links::{Entry, entries};
 use super::notice::Chance;
-use super::tracked::Tracked;
+use super::tracked::{PairTexts, Tracked};
 use super::watch::News;
 use super::{CertLoader, Slot, unix_now};
-use crate::tls::cert_store::{CertChange, CertSource, Layer};
+use crate::tls::cert_store::{CertChange, CertSource, Layer, Seat};
 use crate::tls::limits::{DIRECTORY_NAMES_MAX, NAMES_PER_LOOK, NAMES_POLLED_PER_ROUND_MAX};
 
 impl CertLoader {
@@ -24,6 +24,7 @@ impl CertLoader {
     pub(super) fn begin_round(&mut self) {
         let now_unix = unix_now();
         self.store.tickets().turn(now_unix);
+        self.warn_of_expiry(now_unix);
         let mut changes = Vec::new();
         if let Err((_, error)) = self.list_directory(now_unix, &mut changes) {
             tracing::debug!(%error, "certificate directory not listed");
@@ -113,8 +114,9 @@ impl CertLoader {
         let mut gone = Vec::new();
         let mut is_waiting = false;
         for (slot, tracked) in &mut self.tracked {
-            let Slot::Directory(name) = slot else { continue };
-            if let Some(texts) = listing.pairs.remove(name) {
+            let Slot::Directory(name, seat) = slot else { continue };
+            let place = (name.clone(), *seat);
+            if let Some(texts) = listing.pairs.remove(&place) {
                 // Authorities that are being replaced may be missing for a moment, too.
                 if tracked.texts.ca.is_some() && texts.ca.is_none() && tracked.scans_missing == 0 {
                     tracked.scans_missing = 1;
@@ -125,27 +127,30 @@ impl CertLoader {
                 if tracked.texts != texts {
                     tracked.retarget(texts);
                 }
-            } else if !listing.halves.contains(name) {
+            } else if !listing.halves.contains(&place) {
                 tracked.scans_missing += 1;
                 is_waiting = true;
                 if tracked.scans_missing >= 2 {
-                    gone.push(name.clone());
+                    gone.push(place);
                 }
             }
         }
-        for name in gone {
-            tracing::info!(%name, "certificate left the directory");
-            let slot = Slot::Directory(name.clone());
+        for (name, seat) in gone {
+            let slot = Slot::Directory(name.clone(), seat);
+            tracing::info!(name = slot.to_string(), "certificate left the directory");
             self.tracked.remove(&slot);
             self.watch.forget(&slot);
-            changes.push(CertChange::Remove(Layer::Operator, name));
+            self.store.troubles().clear(&slot.to_string());
+            changes.push(CertChange::Remove(Layer::Operator, name, seat));
         }
-        for (name, texts) in listing.pairs {
+        for ((name, seat), texts) in listing.pairs {
             let tracked = Tracked::new(CertSource::Directory, texts);
-            self.tracked.insert(Slot::Directory(name), tracked);
+            self.tracked.insert(Slot::Directory(name, seat), tracked);
         }
         for name in listing.linked {
-            self.follow(&Slot::Directory(name));
+            for seat in Seat::ALL {
+                self.follow(&Slot::Directory(name.clone(), seat));
+            }
         }
         if let (true, Some(directory)) = (is_waiting, &mut self.directory) {
             directory.forget();
@@ -155,9 +160,12 @@ impl CertLoader {
     /// An entry of the directory changed. What is gone, or not whole yet, is left to the next listing.
     fn adopt_entry(&mut self, entry: &OsStr, now: Instant) {
         let Some(directory) = &self.directory else { return };
-        let Some((name, _)) = split_name(Path::new(entry)) else { return };
-        let Some(texts) = directory.pair_beside(entry) else { return };
-        let slot = Slot::Directory(name);
+        for (name, seat, texts) in directory.pairs_beside(entry) {
+            self.adopt_pair(Slot::Directory(name, seat), texts, now);
+        }
+    }
+
+    fn adopt_pair(&mut self, slot: Slot, texts: PairTexts, now: Instant) {
         let is_full = self.tracked.len() - self.subscribed > DIRECTORY_NAMES_MAX;
         match self.tracked.get_mut(&slot) {
             // Authorities that are gone may be on their way.
@@ -178,7 +186,7 @@ impl CertLoader {
         let Some(tracked) = self.tracked.get(slot) else { return };
         let root = Path::new("/");
         let ways: BTreeSet<Entry> = match slot {
-            Slot::Directory(name) => {
+            Slot::Directory(name, _) => {
                 let path =
                     self.directory.as_ref().map(|directory| fs::canonicalize(directory.path()));
                 let Some(Ok(base)) = path else { return };
@@ -187,11 +195,11 @@ impl CertLoader {
                 // The directory is watched as it is, and its files are known by their names.
                 let is_named = |entry: &Entry| {
                     entry.directory == base
-                        && split_name(Path::new(&entry.name)).is_some_and(|(own, _)| own == *name)
+                        && split_name(Path::new(&entry.name)).is_some_and(|file| file.name == *name)
                 };
                 ways.filter(|entry| !is_named(entry)).collect()
             }
-            Slot::Default => {
+            Slot::Default(_) => {
                 let paths = tracked.texts.paths().filter_map(|path| std::path::absolute(path).ok());
                 paths.flat_map(|path| entries(root, &path, |_| true)).collect()
             }
@@ -205,8 +213,9 @@ impl CertLoader {
 
     /// The next names in turn, at most so many, each at most once.
     pub(super) fn next_slots(&mut self, most: usize) -> Vec<Slot> {
+        let first = Slot::Default(Seat::PLAIN);
         let after = self.cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let up_to = self.cursor.as_ref().map_or(Bound::Excluded(&Slot::Default), Bound::Included);
+        let up_to = self.cursor.as_ref().map_or(Bound::Excluded(&first), Bound::Included);
         let rest = self.tracked.range((after, Bound::Unbounded));
         let wrapped = self.tracked.range((Bound::Unbounded, up_to));
         let slots: Vec<Slot> =

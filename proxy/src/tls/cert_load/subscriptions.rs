@@ -7,7 +7,7 @@ use router_core::subscriber::CertRequest;
 use super::notice::Chance;
 use super::tracked::{PairTexts, Tracked};
 use super::{CertLoader, Slot, unix_now};
-use crate::tls::cert_store::{CertChange, CertSource, Layer, ServedName};
+use crate::tls::cert_store::{CertChange, CertSource, Layer, Seat, ServedName};
 use crate::tls::limits::SUBSCRIBED_NAMES_MAX;
 
 impl CertLoader {
@@ -47,8 +47,9 @@ impl CertLoader {
                     if self.tracked.remove(&slot).is_some() {
                         self.subscribed -= 1;
                         self.watch.forget(&slot);
+                        self.store.troubles().clear(&slot.to_string());
                     }
-                    changes.push(CertChange::Remove(Layer::Subscribed, name));
+                    changes.push(CertChange::Remove(Layer::Subscribed, name, Seat::PLAIN));
                 }
             }
         }

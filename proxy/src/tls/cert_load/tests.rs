@@ -24,7 +24,7 @@ pub(super) fn pem(names: &[&str]) -> Pem {
     pem_of_years(names, 2000, 4000)
 }
 
-fn pem_of_years(names: &[&str], from: i32, to: i32) -> Pem {
+pub(super) fn pem_of_years(names: &[&str], from: i32, to: i32) -> Pem {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(names).expect("names");
@@ -114,7 +114,7 @@ fn a_default_pair_that_does_not_load_ends_the_start_and_names_its_file() {
     pem(&["b"]).write(dir.path(), "b");
     let load = |crt: &str, key: &str| {
         let (crt, key) = (dir.path().join(crt), dir.path().join(key));
-        let default = Some(DefaultPair { crt, key, ca: None });
+        let default = vec![DefaultPair { crt, key, ca: None }];
         let config = CertLoaderConfig { default, ..CertLoaderConfig::default() };
         let store = CertStore::empty();
         CertLoader::new(config, store).expect("no roots").load_initial()
@@ -373,6 +373,33 @@ fn a_name_whose_authorities_never_loaded_is_sealed() {
     assert_eq!(auth(&rig), None);
     rig.loader.apply([CertRequest::Drop { name: "sub.example".into() }]);
     assert_eq!(rig.id("sub.example"), rig.default_id());
+}
+
+/// A pair with more wrong than the one it would replace does not replace it, and is remembered for
+/// operators until it is mended.
+#[test]
+fn a_pair_that_names_another_host_replaces_none_that_names_its_own() {
+    let mut rig = rig();
+    let dir = rig.dir.path().to_path_buf();
+    pem(&["other.example"]).write(&dir, "own.example");
+    rig.loader.load_initial().expect("loads");
+    let flawed = rig.id("own.example");
+    assert!(rig.is_served("own.example"), "nothing better is there");
+    pem(&["own.example"]).write(&dir, "own.example");
+    rig.loader.tick();
+    let good = rig.id("own.example");
+    assert_ne!(good, flawed);
+    assert!(rig.store.troubles().is_empty());
+    pem(&["other.example"]).write(&dir, "own.example");
+    rig.loader.tick();
+    assert_eq!(rig.id("own.example"), good);
+    let troubles = rig.store.troubles().list(9);
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert_eq!(troubles[0].name, "directory own.example");
+    assert!(troubles[0].why.contains("does not name the host"), "{troubles:?}");
+    pem(&["own.example"]).write(&dir, "own.example");
+    rig.loader.tick();
+    assert!(rig.store.troubles().is_empty());
 }
 
 #[test]

@@ -83,6 +83,7 @@ impl CertLoader {
                     // Whoever asked may have gone.
                     let _ = reply.try_send(report);
                 }
+                Errand::Show(what, reply) => drop(reply.try_send(self.show(&what, unix_now()))),
             }
         }
         self.apply(requests);

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use subscribe::CertText;
 
 use super::confine::{CertRoots, ReadError, read_trusted};
+use super::expiry::Told;
 use super::pair::{CertError, PairBytes, Part};
 use crate::tls::cert_store::{CertEntry, CertSource, ClientAuth};
 use crate::tls::limits::{RENEWAL_READ_S, SETTLED_AFTER_S};
@@ -27,6 +28,10 @@ pub(super) struct Tracked {
     read_unix: u64,
     /// What is being served.
     pub(super) serving: Option<Arc<CertEntry>>,
+    /// Since when, Unix time.
+    pub(super) since_unix: Option<u64>,
+    /// What was said about its end.
+    pub(super) told: Told,
     /// The last complaint, so that it is made once and not every second.
     pub(super) complaint: Option<String>,
     /// Scans in a row that did not find the name in the directory.
@@ -107,6 +112,8 @@ impl Tracked {
             content: None,
             read_unix: 0,
             serving: None,
+            since_unix: None,
+            told: Told::default(),
             complaint: None,
             scans_missing: 0,
         }

@@ -50,6 +50,12 @@ impl CertEntry {
         }
     }
 
+    /// [`Self::fingerprint`] in lower-case hex.
+    #[must_use]
+    pub fn fingerprint_hex(&self) -> String {
+        hex(&self.fingerprint)
+    }
+
     /// What it wants of clients.
     #[must_use]
     pub fn client_auth(&self) -> Option<ClientAuth> {

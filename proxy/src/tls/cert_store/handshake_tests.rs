@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-use super::tests::{entry, name};
-use super::{CertChange, CertEntry, CertId, CertSource, CertStore, ClientAuth, ClientCa, Layer};
+use super::tests::{entry, entry_of, name};
+use super::{
+    CertChange, CertEntry, CertId, CertSource, CertStore, ClientAuth, ClientCa, Layer, Seat,
+};
 
 fn server(store: &CertStore) -> ServerConnection {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -20,9 +23,13 @@ fn server(store: &CertStore) -> ServerConnection {
 
 /// A client that trusts only `trusted` and asks for `host`.
 fn client(trusted: &CertEntry, host: &str) -> ClientConnection {
+    client_of(rustls::crypto::aws_lc_rs::default_provider(), trusted, host)
+}
+
+fn client_of(provider: CryptoProvider, trusted: &CertEntry, host: &str) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.certified.cert[0].clone()).expect("an anchor");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(provider);
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -66,9 +73,9 @@ fn a_handshake_gets_the_certificate_of_its_server_name_and_the_next_one_its_succ
     let new = entry(&["shop.example"], CertSource::Subscription);
     let store = CertStore::empty();
     let put = |entry: &Arc<CertEntry>| {
-        CertChange::Put(Layer::Subscribed, name("shop.example"), Arc::clone(entry))
+        CertChange::Put(Layer::Subscribed, name("shop.example"), Seat::PLAIN, Arc::clone(entry))
     };
-    store.publish([CertChange::Default(Arc::clone(&default)), put(&old)]);
+    store.publish([CertChange::Default(Seat::PLAIN, Arc::clone(&default)), put(&old)]);
     let under_way = server(&store);
     let leaf = |entry: &CertEntry| Some(entry.certified.cert[0].clone());
     assert_eq!(shake_hands(client(&old, "shop.example"), server(&store)), leaf(&old));
@@ -79,6 +86,50 @@ fn a_handshake_gets_the_certificate_of_its_server_name_and_the_next_one_its_succ
     assert_eq!(shake_hands(client(&new, "shop.example"), under_way), leaf(&new));
 }
 
+/// Clients that verify ECDSA or RSA alone, by the suites and schemes they offer.
+#[test]
+fn of_two_pairs_each_client_gets_the_one_it_can_verify() {
+    let ecdsa = entry(&["both.example"], CertSource::Directory);
+    let rsa = entry_of(&rcgen::PKCS_RSA_SHA256, &["both.example"], CertSource::Directory);
+    let store = CertStore::empty();
+    let put = |seat, entry: &Arc<CertEntry>| {
+        CertChange::Put(Layer::Operator, name("both.example"), seat, Arc::clone(entry))
+    };
+    // The order of their coming does not matter.
+    store.publish([put(Seat::RSA, &rsa), put(Seat::ECDSA, &ecdsa)]);
+    assert_eq!(store.len(), 1, "one name");
+    assert_eq!(store.list().len(), 2);
+    let leaf = |entry: &CertEntry| Some(entry.certified.cert[0].clone());
+    let all = rustls::crypto::aws_lc_rs::default_provider;
+    let with_suites = |word: &str| {
+        let mut provider = all();
+        provider.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains(word));
+        provider
+    };
+    let wanted = [
+        (all(), &ecdsa),
+        (with_suites("TLS13"), &ecdsa),
+        (with_suites("ECDHE_RSA"), &rsa),
+        (with_suites("ECDHE_ECDSA"), &ecdsa),
+    ];
+    for (provider, expected) in wanted {
+        let client = client_of(provider, expected, "both.example");
+        assert_eq!(shake_hands(client, server(&store)), leaf(expected), "{expected:?}");
+    }
+    // Either certificate vouches for the name, one that was replaced does too, others do not.
+    for held in [&ecdsa, &rsa] {
+        let held = CertId(Arc::clone(held));
+        assert!(store.vouches(&held, Some("both.example"), "both.example"));
+        assert!(store.vouches(&held, Some("x.example"), "both.example"), "the same certificate");
+        assert!(!store.vouches(&held, Some("both.example"), "x.example"));
+    }
+    store.publish([CertChange::Remove(Layer::Operator, name("both.example"), Seat::ECDSA)]);
+    let client = client_of(all(), &rsa, "both.example");
+    assert_eq!(shake_hands(client, server(&store)), leaf(&rsa));
+    store.publish([CertChange::Remove(Layer::Operator, name("both.example"), Seat::RSA)]);
+    assert_eq!(store.cert_id_for(Some("both.example")), None);
+}
+
 /// Serving without asking would open what the subscription wanted closed.
 #[test]
 fn a_pair_with_client_authorities_is_not_served_by_a_configuration_that_does_not_ask() {
@@ -86,7 +137,12 @@ fn a_pair_with_client_authorities_is_not_served_by_a_configuration_that_does_not
     for auth in [ClientAuth::Requested, ClientAuth::Required] {
         let store = CertStore::empty();
         let entry = guarded(&plain, auth, &plain);
-        let change = CertChange::Put(Layer::Subscribed, name("mtls.example"), Arc::clone(&entry));
+        let change = CertChange::Put(
+            Layer::Subscribed,
+            name("mtls.example"),
+            Seat::PLAIN,
+            Arc::clone(&entry),
+        );
         store.publish([change]);
         assert_eq!(shake_hands(client(&plain, "mtls.example"), server(&store)), None, "{auth:?}");
         assert_eq!(store.cert_id_for(Some("mtls.example")), Some(CertId(entry)));
@@ -118,7 +174,7 @@ fn a_connection_vouches_only_for_what_it_was_asked() {
     .map(|(auth, authority)| guarded(&open, auth, authority));
     let store = CertStore::empty();
     let put = |host: &str, entry: &Arc<CertEntry>| {
-        CertChange::Put(Layer::Operator, name(host), Arc::clone(entry))
+        CertChange::Put(Layer::Operator, name(host), Seat::PLAIN, Arc::clone(entry))
     };
     let named = [
         ("a.example", &a),
@@ -148,7 +204,7 @@ fn a_connection_vouches_only_for_what_it_was_asked() {
         assert_eq!(store.vouches(&held, Some("a.example"), "a.example"), expected, "{now:?}");
     }
     // Also when it was the last one that asked.
-    let rest = named.map(|(host, _)| CertChange::Remove(Layer::Operator, name(host)));
+    let rest = named.map(|(host, _)| CertChange::Remove(Layer::Operator, name(host), Seat::PLAIN));
     store.publish(rest.into_iter().chain([put("a.example", &open)]));
     assert!(!store.is_guarding());
     assert!(!store.vouches(&held, Some("a.example"), "a.example"));

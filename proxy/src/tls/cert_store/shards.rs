@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use super::pair_set::PairSet;
 use super::{CertEntry, ServedName};
 use crate::tls::limits::STORE_SHARDS;
 
@@ -15,8 +16,8 @@ type Shard = HashMap<ServedName, Served>;
 /// What a name gets.
 #[derive(Clone, Debug)]
 pub(super) enum Served {
-    /// This pair.
-    Pair(Arc<CertEntry>),
+    /// One of these.
+    Pairs(PairSet),
     /// Nothing: clients were to be asked for a certificate, and the files for it were never good.
     Sealed,
 }
@@ -25,7 +26,7 @@ impl Served {
     /// Whether not every client is served.
     pub(super) fn is_guarded(&self) -> bool {
         match self {
-            Self::Pair(entry) => entry.client_ca.is_some(),
+            Self::Pairs(pairs) => pairs.iter().any(|entry| entry.client_ca.is_some()),
             Self::Sealed => true,
         }
     }
@@ -83,12 +84,14 @@ impl Shards {
 
     /// The pairs; sealed names have none.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&ServedName, &Arc<CertEntry>)> {
-        self.shards.iter().flat_map(|shard| shard.iter()).filter_map(
-            |(name, served)| match served {
-                Served::Pair(entry) => Some((name, entry)),
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.iter())
+            .filter_map(|(name, served)| match served {
+                Served::Pairs(pairs) => Some((name, pairs)),
                 Served::Sealed => None,
-            },
-        )
+            })
+            .flat_map(|(name, pairs)| pairs.iter().map(move |entry| (name, entry)))
     }
 
     /// Shards that two generations have in common.

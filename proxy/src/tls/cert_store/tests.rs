@@ -5,7 +5,15 @@ use crate::tls::cert_load::pair::{PairBytes, parse_pair};
 use crate::tls::limits::STORE_SHARDS;
 
 pub(super) fn entry(sans: &[&str], source: CertSource) -> Arc<CertEntry> {
-    let key = rcgen::KeyPair::generate().expect("a key");
+    entry_of(&rcgen::PKCS_ECDSA_P256_SHA256, sans, source)
+}
+
+pub(super) fn entry_of(
+    kind: &'static rcgen::SignatureAlgorithm,
+    sans: &[&str],
+    source: CertSource,
+) -> Arc<CertEntry> {
+    let key = rcgen::KeyPair::generate_for(kind).expect("a key");
     let sans: Vec<String> = sans.iter().map(ToString::to_string).collect();
     let crt = rcgen::CertificateParams::new(sans).expect("names").self_signed(&key).expect("signs");
     let pair = PairBytes { crt: crt.pem().into(), key: key.serialize_pem().into(), ca: None };
@@ -18,7 +26,7 @@ pub(super) fn name(text: &str) -> ServedName {
 }
 
 fn put(layer: Layer, text: &str, entry: &Arc<CertEntry>) -> CertChange {
-    CertChange::Put(layer, name(text), Arc::clone(entry))
+    CertChange::Put(layer, name(text), Seat::PLAIN, Arc::clone(entry))
 }
 
 fn served(store: &CertStore, sni: Option<&str>) -> CertId {
@@ -32,7 +40,7 @@ fn the_more_specific_name_wins_and_between_equals_the_operator() {
     let store = CertStore::empty();
     assert_eq!(store.cert_id_for(None), None);
     store.publish([
-        CertChange::Default(Arc::clone(&default)),
+        CertChange::Default(Seat::PLAIN, Arc::clone(&default)),
         put(Layer::Operator, "both.example.com", &operator),
         put(Layer::Subscribed, "both.example.com", &subscribed),
         put(Layer::Subscribed, "own.example.com", &subscribed),
@@ -51,7 +59,7 @@ fn the_more_specific_name_wins_and_between_equals_the_operator() {
     let long = "x".repeat(300);
     assert!(is(Some(&long), &default));
 
-    store.publish([CertChange::Remove(Layer::Operator, name("both.example.com"))]);
+    store.publish([CertChange::Remove(Layer::Operator, name("both.example.com"), Seat::PLAIN)]);
     assert_eq!(served(&store, Some("both.example.com")), CertId(subscribed));
     assert_eq!(store.len(), 5);
     assert_eq!(store.counters().publishes.load(Ordering::Relaxed), 2);
@@ -62,7 +70,10 @@ fn case_and_a_trailing_dot_do_not_change_the_choice() {
     let (default, shop) =
         (entry(&["d"], CertSource::SelfSigned), entry(&["s"], CertSource::Directory));
     let store = CertStore::empty();
-    store.publish([CertChange::Default(default), put(Layer::Operator, "Shop.Example.", &shop)]);
+    store.publish([
+        CertChange::Default(Seat::PLAIN, default),
+        put(Layer::Operator, "Shop.Example.", &shop),
+    ]);
     for sni in ["shop.example", "SHOP.example", "shop.example."] {
         assert_eq!(served(&store, Some(sni)), CertId(Arc::clone(&shop)), "{sni}");
     }
@@ -76,9 +87,9 @@ fn an_id_outlives_the_swap_of_its_certificate() {
         entry(&["a.example"], CertSource::Subscription),
     );
     let store = CertStore::empty();
-    store.publish([CertChange::Default(Arc::clone(&old))]);
+    store.publish([CertChange::Default(Seat::PLAIN, Arc::clone(&old))]);
     let held = served(&store, None);
-    store.publish([CertChange::Default(new)]);
+    store.publish([CertChange::Default(Seat::PLAIN, new)]);
     assert_ne!(served(&store, None), held);
     for host in ["a.example", "A.Example", "x.b.example", "10.0.0.1", "[::1]", "::1"] {
         assert!(store.covers(&held, host), "{host}");
@@ -100,7 +111,7 @@ fn a_publish_without_changes_is_none() {
 fn the_list_tells_who_gave_what() {
     let store = CertStore::empty();
     store.publish([
-        CertChange::Default(entry(&["localhost"], CertSource::SelfSigned)),
+        CertChange::Default(Seat::PLAIN, entry(&["localhost"], CertSource::SelfSigned)),
         put(Layer::Operator, "*.z.example", &entry(&["*.z.example"], CertSource::Directory)),
         put(Layer::Subscribed, "a.example", &entry(&["a.example"], CertSource::Subscription)),
     ]);
@@ -149,7 +160,7 @@ fn a_sealed_name_is_served_to_nobody_until_its_pair_comes() {
         (entry(&["d"], CertSource::SelfSigned), entry(&["m.example"], CertSource::Subscription));
     let store = CertStore::empty();
     store.publish([
-        CertChange::Default(Arc::clone(&default)),
+        CertChange::Default(Seat::PLAIN, Arc::clone(&default)),
         put(Layer::Operator, "*.example", &default),
     ]);
     assert!(!store.is_guarding());
@@ -163,6 +174,6 @@ fn a_sealed_name_is_served_to_nobody_until_its_pair_comes() {
     assert!(!store.is_guarding());
     store.seal("m.example");
     assert_eq!(served(&store, Some("m.example")), CertId(pair), "what is served stays");
-    store.publish([CertChange::Remove(Layer::Subscribed, name("m.example"))]);
+    store.publish([CertChange::Remove(Layer::Subscribed, name("m.example"), Seat::PLAIN)]);
     assert_eq!(served(&store, Some("m.example")), CertId(default));
 }

@@ -39,9 +39,26 @@ pub fn ca() -> PathBuf {
     folder().join("ca.crt")
 }
 
-/// A new certificate for `name`, signed by the CA.
+/// What the key of a certificate is.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyKind {
+    P256,
+    Rsa(u32),
+}
+
+/// A new certificate for `name` with a P-256 key, signed by the CA.
 #[track_caller]
 pub fn leaf(folder: &Path, name: &str) -> Pair {
+    leaf_of(KeyKind::P256, folder, name)
+}
+
+/// A new certificate for `name`, signed by the CA.
+#[track_caller]
+pub fn leaf_of(kind: KeyKind, folder: &Path, name: &str) -> Pair {
+    let (algorithm, option) = match kind {
+        KeyKind::P256 => ("ec", "ec_paramgen_curve:P-256".to_owned()),
+        KeyKind::Rsa(bits) => ("rsa", format!("rsa_keygen_bits:{bits}")),
+    };
     let (crt, key) =
         (folder.join(format!("{name}.leaf.crt")), folder.join(format!("{name}.leaf.key")));
     let request = folder.join(format!("{name}.csr"));
@@ -54,9 +71,9 @@ pub fn leaf(folder: &Path, name: &str) -> Pair {
     ssl(&[
         "req",
         "-newkey",
-        "ec",
+        algorithm,
         "-pkeyopt",
-        "ec_paramgen_curve:P-256",
+        &option,
         "-nodes",
         "-subj",
         &subject,
