@@ -43,7 +43,7 @@ use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
 pub use on_demand::Waking;
-pub use privileges::{Account, Capability, Privileges};
+pub use privileges::{Account, Capability, Privileges, Seccomp};
 pub use problem::{ConfigError, Place, Problem};
 pub use program::Program;
 pub use reference::render as reference;

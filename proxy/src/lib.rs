@@ -26,6 +26,7 @@ pub mod privileges;
 mod reject_table;
 pub mod relay;
 pub mod reload;
+pub mod sandbox;
 pub mod serve;
 pub mod shutdown;
 pub mod sources;

@@ -40,6 +40,7 @@ use crate::{
     policy::streams::Switch,
     privileges::PrivilegeError,
     reload::History,
+    sandbox::SandboxError,
     stats::{Facts, RouterState},
     tls::{
         cert_desk::CertDesk,
@@ -76,6 +77,9 @@ pub enum RunError {
     /// The powers of the start cannot be given up.
     #[error(transparent)]
     Privileges(PrivilegeError),
+    /// The process cannot be confined.
+    #[error(transparent)]
+    Sandbox(SandboxError),
     /// A worker cannot start.
     #[error(transparent)]
     Worker(#[from] WorkerError),

@@ -60,6 +60,7 @@ pub enum Opt {
     User,
     Group,
     KeepCapabilities,
+    Seccomp,
     Otlp,
     TraceSample,
     TraceClientRate,

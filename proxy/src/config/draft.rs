@@ -121,7 +121,7 @@ impl Draft {
             Opt::EmperorSocket | Opt::WakeTotalMax => {
                 on_demand::set_router(&mut settings.waking, opt, text)?;
             }
-            Opt::User | Opt::Group | Opt::KeepCapabilities => {
+            Opt::User | Opt::Group | Opt::KeepCapabilities | Opt::Seccomp => {
                 settings.privileges.set(opt, text)?;
             }
             Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),

@@ -17,6 +17,20 @@ pub struct Privileges {
     pub group: Option<Gid>,
     /// What is kept of root's powers.
     pub keep: Vec<Capability>,
+    /// What happens at a system call that is not on the list.
+    pub seccomp: Seccomp,
+}
+
+/// What the system calls of the process are held against.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Seccomp {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The list; others are logged by the kernel.
+    Log,
+    /// The list; others end the process.
+    On,
 }
 
 /// A user of this machine.
@@ -50,6 +64,7 @@ impl Privileges {
         match opt {
             Opt::User => self.user = Some(account(text)?),
             Opt::Group => self.group = Some(group(text)?),
+            Opt::Seccomp => self.seccomp = seccomp(text)?,
             _ => self.keep.push(capability(text)?),
         }
         Ok(())
@@ -88,6 +103,15 @@ fn group(text: &str) -> Result<Gid, String> {
     };
     let group = found.map_err(|error| error.to_string())?;
     group.map(|group| group.gid).ok_or_else(|| "this machine has no such group".to_owned())
+}
+
+fn seccomp(text: &str) -> Result<Seccomp, String> {
+    match text {
+        "on" => Ok(Seccomp::On),
+        "log" => Ok(Seccomp::Log),
+        "off" => Ok(Seccomp::Off),
+        _ => Err("unknown".to_owned()),
+    }
 }
 
 fn capability(text: &str) -> Result<Capability, String> {

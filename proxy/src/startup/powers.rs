@@ -3,7 +3,7 @@
 use router_core::address::ListenAddr;
 
 use super::{RunError, sockets::Sockets};
-use crate::{Ready, config::Settings, privileges};
+use crate::{Ready, config::Settings, privileges, sandbox};
 
 /// Everything that needs powers is done. Nothing serves yet.
 pub(super) fn give_up(
@@ -19,6 +19,7 @@ pub(super) fn give_up(
     });
     privileges::give_up(&settings.privileges, listeners.chain(others))
         .map_err(RunError::Privileges)?;
+    sandbox::confine(settings.privileges.seccomp, settings.io).map_err(RunError::Sandbox)?;
     for (path, error) in privileges::unreadable(settings) {
         let path = path.display();
         tracing::warn!(%path, %error, "this cannot be read again, so its changes will not be seen");

@@ -53,6 +53,7 @@ mod reload_under_load;
 mod ring_calls;
 mod rtsp;
 mod rtsp_over_http;
+mod sandbox;
 mod slow_clients;
 mod sources;
 mod sticky;

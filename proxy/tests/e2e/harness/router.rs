@@ -20,6 +20,9 @@ pub use crate::{BINARY, LISTEN};
 /// How often a start is repeated when a UDP port was taken in the meantime.
 const STARTS_MAX: usize = 3;
 
+/// Value of `--seccomp` for every router of the tests, if the environment has it.
+const SECCOMP: &str = "SUZERAIN_TEST_SECCOMP";
+
 /// I/O driver asked for by the environment.
 pub fn io_driver() -> String {
     std::env::var("SUZERAIN_TEST_IO").unwrap_or_else(|_| "auto".to_owned())
@@ -139,6 +142,10 @@ impl Setup {
         command.arg("--admin").arg(&admin);
         command.args(["--workers", &self.workers.to_string(), "--io", &io_driver()]);
         command.arg("--access-log").arg(folder.join("access.log"));
+        let confines_itself = self.arguments.iter().any(|argument| argument == "--seccomp");
+        if let Some(seccomp) = std::env::var_os(SECCOMP).filter(|_| !confines_itself) {
+            command.arg("--seccomp").arg(seccomp);
+        }
         command.args(&self.arguments);
         let mut process = Process::start(&mut command, &folder, "router", Signal::SIGTERM);
         let ready = eventually("the router is ready or ends", SOON, || {

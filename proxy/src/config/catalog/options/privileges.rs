@@ -2,7 +2,7 @@
 
 use crate::config::catalog::{Opt, OptFacts, Section, Shape};
 
-/// The account to become, and what of root's powers is kept.
+/// The account to become, what of root's powers is kept, and the system calls.
 pub const PRIVILEGES: &[OptFacts] = &[
     OptFacts {
         opt: Opt::User,
@@ -44,5 +44,19 @@ pub const PRIVILEGES: &[OptFacts] = &[
              full receive buffer of subscription sockets bound then. Needs user.",
         cost: "Whoever takes over the process has it too.",
         example: r#"["net-bind-service"]"#,
+    },
+    OptFacts {
+        opt: Opt::Seccomp,
+        name: "seccomp",
+        shape: Shape::One,
+        section: Section::Privileges,
+        value: "on|log|off",
+        default: "off; the packages turn it on",
+        allowed: "on, log or off",
+        about: "Once everything is bound, allow the system calls that SYSCALLS.md lists and no others: \
+             on ends the process at any other, log has the kernel write it to its audit log. See \
+             SANDBOX.md.",
+        cost: "An upgrade to a program that needs another call has to be a restart.",
+        example: r#""on""#,
     },
 ];
