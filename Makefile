@@ -1,11 +1,12 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
+.PHONY: help test e2e deps deb demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
 	@echo 'make e2e             only the end-to-end tests, on both I/O drivers'
 	@echo 'make demo            a router and a signed demo site on loopback'
+	@echo 'make deb             the Debian package, into target/debian'
 	@echo 'make fmt             format the code'
 	@echo 'make lint            clippy as CI runs it'
 	@echo 'make doc             the API documentation'
@@ -33,6 +34,15 @@ demo:
 
 fmt:
 	cargo fmt --all
+
+# Needs cargo-deb. Programs write their own manual pages and completions.
+deb:
+	cargo build --locked --release --bin suzerain --bin suzerain-fastrouter
+	rm -rf target/release/package-files
+	target/release/suzerain package-files target/release/package-files
+	target/release/suzerain-fastrouter package-files target/release/package-files
+	rm -f target/debian/suzerain_*.deb
+	cargo deb --locked --package proxy --no-build
 
 lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings

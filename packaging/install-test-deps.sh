@@ -43,6 +43,9 @@ need strace strace
 need redis-server redis-server
 need redis-cli redis-tools
 need valgrind valgrind
+# A clean root for the package, and the judge of its units.
+need mmdebstrap mmdebstrap
+need systemd-analyze systemd
 # Building the TLS library.
 need cc gcc
 need make make
@@ -61,8 +64,15 @@ prepare_python() {
 }
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
+# Not in Debian's archive. Without it the test of the package says that it is skipped.
+prepare_cargo_deb() {
+	command -v cargo-deb >/dev/null 2>&1 && return
+	cargo install --locked --quiet cargo-deb || echo "cargo-deb cannot be installed"
+}
+
 if [ -z "$missing" ]; then
 	prepare_python
+	prepare_cargo_deb
 	exit 0
 fi
 if ! command -v apt-get >/dev/null 2>&1; then
@@ -78,3 +88,4 @@ $sudo apt-get update -q
 # shellcheck disable=SC2086 # a list of packages
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 prepare_python
+prepare_cargo_deb

@@ -39,6 +39,7 @@ pub fn command() -> Command {
     shared::command(Program::Fastrouter, ABOUT, EXAMPLES)
         .subcommand(shared::run_command(Program::Fastrouter, RUN_EXAMPLES))
         .subcommand(shared::check_command(CHECK_EXAMPLES))
+        .subcommand(shared::package_files_command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -60,6 +61,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
     match matches.subcommand() {
         Some(("run", flags)) => shared::run(Program::Fastrouter, flags, PacketFront),
         Some(("check", flags)) => shared::check(Program::Fastrouter, flags),
+        Some((shared::PACKAGE_FILES, flags)) => shared::package_files(command(), flags),
         _ => shared::version(Program::Fastrouter),
     }
 }

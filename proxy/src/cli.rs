@@ -9,6 +9,7 @@ mod arguments;
 mod exit;
 mod explain;
 mod log;
+mod package_files;
 pub mod shared;
 mod start;
 
@@ -55,6 +56,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
             shared::print(&answer)
         }
         Some(("announce", flags)) => announce(flags),
+        Some((package_files::NAME, flags)) => shared::package_files(arguments::command(), flags),
         Some(("import-uwsgi", flags)) => {
             Ok(crate::import::run(&ImportArgs::from_arg_matches(flags)?)?)
         }

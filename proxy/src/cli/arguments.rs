@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Args, Command};
 
+use super::package_files;
 use crate::announce::AnnounceArgs;
 use crate::config::Program;
 use crate::config::catalog::{OPTIONS, OptFacts, Section, Shape};
@@ -95,6 +96,7 @@ pub fn command() -> Command {
         .subcommand(explain())
         .subcommand(announce())
         .subcommand(import())
+        .subcommand(package_files::command())
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -105,6 +107,7 @@ pub fn program(program: Program, about: &'static str, examples: &str) -> Command
         .about(about)
         .version(env!("CARGO_PKG_VERSION"))
         .help_template(template(examples, "{subcommands}\n\nOptions:\n{options}"))
+        .after_help(examples.to_owned())
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -119,7 +122,10 @@ fn template(examples: &str, rest: &str) -> String {
 }
 
 fn sub(name: &'static str, examples: &str) -> Command {
-    Command::new(name).help_template(template(examples, "{all-args}"))
+    // The template shows them first; manual pages take them from here.
+    Command::new(name)
+        .help_template(template(examples, "{all-args}"))
+        .after_help(examples.to_owned())
 }
 
 /// `run` with a flag for every option that `program` has.

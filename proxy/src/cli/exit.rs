@@ -39,6 +39,9 @@ pub enum CliError {
     /// A file of uWSGI's says nothing.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// A directory cannot be written to.
+    #[error("cannot write there: {0}")]
+    Files(std::io::Error),
     /// Standard output cannot be written.
     #[error("standard output: {0}")]
     Output(std::io::Error),

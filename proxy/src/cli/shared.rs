@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 
 use super::CliError;
 use super::arguments::CheckArgs;
+use super::package_files as files;
 use crate::config::{self, Program};
 
 pub use super::arguments::{check as check_command, program as command, run as run_command};
+pub use super::package_files::{NAME as PACKAGE_FILES, command as package_files_command};
 pub use super::start::run;
 
 /// Says whether a file is right for `program`.
@@ -32,6 +34,15 @@ pub fn check(program: Program, flags: &ArgMatches) -> Result<ExitCode, CliError>
 /// [`CliError::Output`].
 pub fn version(program: Program) -> Result<ExitCode, CliError> {
     print(&format!("{program} {}\n", env!("CARGO_PKG_VERSION")))
+}
+
+/// Writes what a package of `command` contains beside it.
+///
+/// # Errors
+/// [`CliError::Files`].
+pub fn package_files(command: Command, flags: &ArgMatches) -> Result<ExitCode, CliError> {
+    files::write(command, flags).map_err(CliError::Files)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes to standard output; a reader that went away is no error.
