@@ -80,6 +80,11 @@ pub const FIXED: &[Fixed] = &[
         keep: |next, now| next.privileges.keep.clone_from(&now.privileges.keep),
     },
     Fixed {
+        opt: Opt::Seccomp,
+        because: "a filter of system calls cannot be taken off",
+        keep: |next, now| next.privileges.seccomp = now.privileges.seccomp,
+    },
+    Fixed {
         opt: Opt::MulticastInterface,
         because: "groups are joined when a socket is bound",
         keep: |next, now| {
