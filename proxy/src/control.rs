@@ -7,6 +7,7 @@
 pub mod signals;
 
 use std::{
+    cell::RefCell,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
     time::Duration,
 };
@@ -50,13 +51,17 @@ impl Request {
 pub struct Orders(Sender<Request>);
 
 /// Where the main thread takes them.
-pub struct Inbox(Receiver<Request>);
+pub struct Inbox {
+    receiver: Receiver<Request>,
+    /// Taken and not carried out.
+    put_back: RefCell<Vec<Request>>,
+}
 
 /// Both ends.
 #[must_use]
 pub fn channel() -> (Orders, Inbox) {
     let (give, take) = mpsc::channel();
-    (Orders(give), Inbox(take))
+    (Orders(give), Inbox { receiver: take, put_back: RefCell::default() })
 }
 
 impl Orders {
@@ -84,13 +89,21 @@ impl Inbox {
     /// Waits for the next order. If nobody is left who could give one, that is an order to drain.
     #[must_use]
     pub fn wait(&self) -> Request {
-        self.0.recv().unwrap_or(Request { order: Order::Drain, reply: None })
+        let first = self.put_back.borrow_mut().pop();
+        let next = first.or_else(|| self.receiver.recv().ok());
+        next.unwrap_or(Request { order: Order::Drain, reply: None })
     }
 
     /// The next order within `limit`, if there is one.
     #[must_use]
     pub fn wait_for(&self, limit: Duration) -> Option<Request> {
-        self.0.recv_timeout(limit).ok()
+        let first = self.put_back.borrow_mut().pop();
+        first.or_else(|| self.receiver.recv_timeout(limit).ok())
+    }
+
+    /// Makes `request` the next one again.
+    pub fn put_back(&self, request: Request) {
+        self.put_back.borrow_mut().push(request);
     }
 }
 

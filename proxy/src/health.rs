@@ -92,7 +92,7 @@ struct Agenda {
 async fn watch(generations: Arc<Generations>, table: TableHandle, drain: Arc<Drain>) {
     let agenda = Rc::new(RefCell::new(Agenda::default()));
     let mut scanned_ms = 0;
-    while drain.phase() == DrainPhase::Serving {
+    while drain.phase() <= DrainPhase::Serving {
         sleep_ms(deadline::TICK_MS).await;
         deadline::tick();
         let now_ms = deadline::now_ms();

@@ -35,18 +35,21 @@ pub mod stats;
 pub mod systemd;
 pub mod tls;
 pub mod traces;
+pub mod upgrade;
 
 use std::sync::Arc;
 
 use route_table::Speech;
-use router_core::{address::ListenAddr, runtime::Driver};
+use router_core::{address::ListenAddr, estate::Estate, runtime::Driver};
 
 pub use front::{Front, HttpFront};
 pub use startup::RunError;
 
 use config::{Settings, Source};
 use context::{Relay, Scheme};
-use startup::Sockets;
+use control::Inbox;
+use startup::{Running, Sockets};
+use upgrade::{Birth, Launch};
 
 /// What a router that serves has bound, ports by the kernel known.
 #[derive(Clone, Debug)]
@@ -109,14 +112,30 @@ pub fn run(
     front: impl Front,
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
+    let launch = Launch::of_this_process();
+    let (mut birth, estate) = Birth::begin()?;
+    let begun = begin(settings, source, front, estate, &mut birth);
+    let (mut running, inbox) = begun.inspect_err(|error| birth.failed(&error.to_string()))?;
+    running.launch = launch;
+    on_ready(&running.ready);
+    if let Some(predecessor) = birth.serving() {
+        running.upgrades.follow(predecessor);
+    }
+    let how = shutdown::serve(&mut running, &inbox);
+    shutdown::end(running, &inbox, how);
+    Ok(())
+}
+
+fn begin(
+    settings: Settings,
+    source: Option<Source>,
+    front: impl Front,
+    estate: Estate,
+    birth: &mut Birth,
+) -> Result<(Running, Inbox), RunError> {
     privileges::seal(&settings.privileges).map_err(RunError::Privileges)?;
     let (orders, inbox) = control::channel();
     control::signals::watch(orders).map_err(RunError::Start)?;
-    let estate = Arc::new(systemd::given());
-    let mut running = startup::start(settings, source, front, estate)?;
-    on_ready(&running.ready);
-    let how = shutdown::serve(&mut running, &inbox);
-    let limit = running.settings.policy.timeouts.drain;
-    shutdown::end(running, &inbox, how, limit);
-    Ok(())
+    let running = startup::start(settings, source, front, Arc::new(estate), birth)?;
+    Ok((running, inbox))
 }

@@ -8,20 +8,26 @@ use crate::{
     control::{Inbox, Order, Request},
     reload,
     startup::Running,
+    upgrade::{self, Handed},
 };
 
 /// How often a drain looks whether the workers are done.
 const POLL: Duration = Duration::from_millis(20);
+/// How long connections that wait for a request may still send one after another process took over.
+/// Those that do are told to go, so that nobody's request meets a closed connection.
+const IDLE_GRACE: Duration = Duration::from_secs(5);
 /// How long the access log may take to write its last lines.
 const LOG_GRACE: Duration = Duration::from_secs(2);
 /// How long the collector may take to take the last spans.
 const EXPORT_GRACE: Duration = Duration::from_secs(3);
 
 /// How a router ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub enum End {
     /// What is under way may finish.
     Drain,
+    /// The same, and a new process has taken over.
+    Handed(Handed),
     /// At once.
     Stop,
 }
@@ -29,16 +35,17 @@ pub enum End {
 /// Carries out orders until one asks for the end.
 pub fn serve(running: &mut Running, inbox: &Inbox) -> End {
     loop {
-        if let Some(end) = carry_out(running, inbox.wait()) {
+        if let Some(end) = carry_out(running, inbox, inbox.wait()) {
             return end;
         }
     }
 }
 
-/// Ends the router. A drain gives what is under way `limit` to finish; a second order to end cuts it
+/// Ends the router. A drain gives what is under way some time to finish; a second order to end cuts it
 /// short.
-pub fn end(mut running: Running, inbox: &Inbox, how: End, limit: Duration) {
-    let cut = match how {
+pub fn end(mut running: Running, inbox: &Inbox, how: End) {
+    let limit = running.settings.policy.timeouts.drain;
+    let cut = match &how {
         End::Stop => {
             tracing::info!("stopping at once");
             running.drain.advance(DrainPhase::Aborting);
@@ -46,30 +53,57 @@ pub fn end(mut running: Running, inbox: &Inbox, how: End, limit: Duration) {
         }
         End::Drain => {
             tracing::info!("draining: what is under way has {} s to finish", limit.as_secs());
-            drain(&mut running, inbox, Instant::now() + limit)
+            drain(&mut running, inbox, DrainPhase::Draining)
+        }
+        End::Handed(new) => {
+            let limit = limit.as_secs();
+            tracing::info!(
+                "process {} ({}) took over: what is under way here has {limit} s to finish",
+                new.pid,
+                new.version
+            );
+            leave(&mut running);
+            drain(&mut running, inbox, DrainPhase::Leaving)
         }
     };
     join(running);
     match how {
         End::Stop => tracing::info!("stopped"),
-        End::Drain if cut => tracing::warn!("drain cut short: some exchanges were not finished"),
-        End::Drain => tracing::info!("drained"),
+        _ if cut => tracing::warn!("drain cut short: some exchanges were not finished"),
+        End::Drain | End::Handed(_) => tracing::info!("drained"),
+    }
+}
+
+/// Leaves to the new process what only one of the two may have.
+fn leave(running: &mut Running) {
+    running.estate.leave_files();
+    if let Some(admin) = running.admin.take() {
+        admin.stop();
     }
 }
 
 /// Does what is asked; the end is left to the caller.
-fn carry_out(running: &mut Running, request: Request) -> Option<End> {
+fn carry_out(running: &mut Running, inbox: &Inbox, request: Request) -> Option<End> {
     let outcome = match request.order {
         Order::ReopenLogs => {
             running.log_writer.reopen();
             Ok("log files are opened again".to_owned())
+        }
+        Order::Reload if running.drain.phase() != DrainPhase::Serving => {
+            Err("this process is ending".to_owned())
         }
         // Says itself what became of it, to people who are not asking.
         Order::Reload => {
             request.answer(reload::reload(running));
             return None;
         }
-        Order::Upgrade => Err("upgrading is not supported yet".to_owned()),
+        // Says itself what became of it, to people who are not asking.
+        Order::Upgrade => {
+            let outcome = upgrade::upgrade(running, inbox);
+            let said = outcome.as_ref().map(|new| format!("process {} took over", new.pid));
+            request.answer(said.map_err(Clone::clone));
+            return outcome.ok().map(End::Handed);
+        }
         Order::Drain => {
             request.answer(Ok("draining".to_owned()));
             return Some(End::Drain);
@@ -87,13 +121,18 @@ fn carry_out(running: &mut Running, request: Request) -> Option<End> {
 }
 
 /// Returns whether the drain had to be cut.
-fn drain(running: &mut Running, inbox: &Inbox, deadline: Instant) -> bool {
+fn drain(running: &mut Running, inbox: &Inbox, first: DrainPhase) -> bool {
+    let (began, limit) = (Instant::now(), running.settings.policy.timeouts.drain);
+    let (deadline, idle_until) = (began + limit, began + IDLE_GRACE.min(limit / 2));
     // The last handles are those of the workers, so that a port refuses once they have stopped.
     running.estate.release_all();
-    running.drain.advance(DrainPhase::Draining);
+    running.drain.advance(first);
     while !running.workers.iter().all(|worker| worker.is_finished()) {
         let next = inbox.wait_for(POLL);
-        let asked_again = next.is_some_and(|request| carry_out(running, request).is_some());
+        let asked_again = next.is_some_and(|request| carry_out(running, inbox, request).is_some());
+        if Instant::now() >= idle_until {
+            running.drain.advance(DrainPhase::Draining);
+        }
         if asked_again || Instant::now() >= deadline {
             running.drain.advance(DrainPhase::Aborting);
             return true;

@@ -7,14 +7,18 @@ mod sockets;
 mod static_nodes;
 mod traces;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use arc_swap::ArcSwap;
 use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
-    drain::Drain,
+    drain::{Drain, DrainPhase},
     estate::Estate,
     listener::{ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
@@ -48,6 +52,7 @@ use crate::{
         cert_store::CertStore,
     },
     traces::{Exporter, Traces},
+    upgrade::{self, Birth, Launch, SuccessionError},
 };
 
 /// Why a router could not start or went down.
@@ -83,6 +88,9 @@ pub enum RunError {
     /// A worker cannot start.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The process before this one cannot be taken over from.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
     /// The signals cannot be watched, or a control thread cannot start.
     #[error("cannot start: {0}")]
     Start(#[source] std::io::Error),
@@ -128,6 +136,12 @@ pub struct Running {
     pub ready: Ready,
     /// Second handles of everything bound.
     pub estate: Arc<Estate>,
+    /// The certificates.
+    pub certs: CertStore,
+    /// How upgrades went.
+    pub upgrades: Arc<upgrade::History>,
+    /// How this program is started again, if it can be.
+    pub launch: Option<Launch>,
 }
 
 /// Starts everything.
@@ -139,6 +153,7 @@ pub fn start(
     source: Option<Source>,
     front: impl Front,
     estate: Arc<Estate>,
+    birth: &mut Birth,
 ) -> Result<Running, RunError> {
     let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
@@ -151,16 +166,16 @@ pub fn start(
     let taken = sockets.take(step, settings.workers);
     let admin = bind_admin(&settings, &estate)?;
     let admin_at = admin.as_ref().map(|admin| admin.local_addr().clone());
+    let mut memory = birth.prepared()?;
+    take_over_tickets(&certs, memory.take(upgrade::TICKET_KEYS));
     let (table_writer, table) = TableWriter::new();
     let counters = Arc::new(SubscriptionCounters::default());
     let (errands, errand_inbox) = cert_load::errands().map_err(RunError::Start)?;
     let own = sockets.own_addresses(admin_at.as_ref());
-    let subscriber = Subscriber::bind(
-        subscriber_config(&settings, own, &estate),
-        table_writer,
-        counters.clone(),
-        CertDesk::new(certs.clone(), errands.clone()),
-    )?;
+    let handed_over = memory.take(upgrade::SUBSCRIPTIONS);
+    let config = SubscriberConfig { handed_over, ..subscriber_config(&settings, own, &estate) };
+    let desk = CertDesk::new(certs.clone(), errands.clone());
+    let subscriber = Subscriber::bind(config, table_writer, counters.clone(), desk)?;
     let ready = Ready::of(&sockets, subscriber.local_addrs(), admin_at, driver);
     for unclaimed in estate.close_unclaimed() {
         tracing::warn!("{unclaimed} was inherited and is not configured: closed");
@@ -174,7 +189,11 @@ pub fn start(
         Lasting::new(&settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
     let first = lasting.generation(0, &settings, tcp_keys)?;
     let generations = Arc::new(Generations::new(Arc::new(first)));
-    let drain = Arc::new(Drain::default());
+    let drain = Arc::new(Drain::preparing());
+    let upgrades = upgrade::History::after(memory.take(upgrade::HISTORY).as_deref());
+    let upgrades = Arc::new(upgrades);
+    // Those of subscriptions that were taken over are there before the first handshake.
+    loader.settle(&errand_inbox);
     let cert_loader = loader.spawn(errand_inbox, errands).map_err(RunError::Start)?;
     let subscriber = Arc::new(subscriber.spawn()?);
     let mut health = HealthChecks::new(&generations, &table, driver, &drain);
@@ -201,13 +220,15 @@ pub fn start(
         subscriptions: counters,
         on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
         emperor,
-        certs,
+        certs: certs.clone(),
         log: log.clone(),
         traces: traces.as_ref().map(Traces::counters).unwrap_or_default(),
         drain: drain.clone(),
         rates: Default::default(),
+        upgrades: upgrades.clone(),
     };
     let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
+    drain.advance(DrainPhase::Serving);
     Ok(Running {
         settings,
         source,
@@ -226,7 +247,18 @@ pub fn start(
         admin,
         ready,
         estate,
+        certs,
+        upgrades,
+        launch: None,
     })
+}
+
+fn take_over_tickets(certs: &CertStore, keys: Option<Vec<u8>>) {
+    let Some(keys) = keys else { return };
+    let now_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if let Err(error) = certs.tickets().import(&keys, now_unix) {
+        tracing::warn!(%error, "TLS sessions of the process before are not resumed");
+    }
 }
 
 struct Fleet<'a> {

@@ -34,6 +34,7 @@ use crate::policy::streams::Switch;
 use crate::reload::History;
 use crate::tls::cert_store::CertStore;
 use crate::traces::ExportCounters;
+use crate::upgrade;
 use cert_metrics::CertCollector;
 pub use facts::Facts;
 pub use rates::KeyRates;
@@ -68,6 +69,8 @@ pub struct RouterState {
     pub drain: Arc<Drain>,
     /// Rates of keys, for whoever looks.
     pub rates: KeyRates,
+    /// How upgrades went, and who drains after the last.
+    pub upgrades: Arc<upgrade::History>,
 }
 
 impl AdminSource for RouterState {
@@ -100,6 +103,7 @@ impl AdminSource for RouterState {
             &*self.subscriptions,
             &*self.emperor,
             &CertCollector::new(&self.certs),
+            &*self.upgrades,
             &self.log,
             &*self.traces,
             &*self.reloads,
@@ -109,6 +113,7 @@ impl AdminSource for RouterState {
     fn readiness(&self) -> Readiness {
         match self.drain.phase() {
             DrainPhase::Serving => Readiness::Ready,
+            DrainPhase::Preparing => Readiness::NotReady("starting"),
             _ => Readiness::NotReady("draining"),
         }
     }

@@ -74,7 +74,8 @@ fn a_warm_plain_exchange_allocates_nothing() {
         }],
         ..Settings::default()
     };
-    let router = startup::start(settings, None, HttpFront, Default::default()).expect("it starts");
+    let origin = (Default::default(), &mut Default::default());
+    let router = startup::start(settings, None, HttpFront, origin.0, origin.1).expect("it starts");
     let address = router.ready.http[0].ip().expect("a TCP address");
     let mut client = TcpStream::connect(address).expect("it listens");
     client.set_nodelay(true).expect("an option");

@@ -86,13 +86,13 @@ impl Slot {
 
     /// The half whose deadline passes now. After the read deadline there may still be one of a
     /// write: that of the answer that says so.
-    fn due(&self, now: u64, draining: bool) -> Option<Half> {
+    fn due(&self, now: u64, ending_idle: bool) -> Option<Half> {
         if self.expired == Some(Half::Write) {
             None
         } else if self.write_due <= now {
             Some(Half::Write)
         } else if self.expired.is_none()
-            && (self.read_due <= now || self.bereft || (draining && self.idle))
+            && (self.read_due <= now || self.bereft || (ending_idle && self.idle))
         {
             Some(Half::Read)
         } else {
@@ -104,13 +104,15 @@ impl Slot {
 struct Slots {
     entries: Vec<Option<Slot>>,
     free: Vec<usize>,
-    /// Set once: sockets that become idle from now on are ended at the next tick.
-    draining: bool,
+    /// Set once: who keeps connections open for another request is to stop that.
+    leaving: bool,
+    /// Set once: sockets that are idle, or become idle, are ended at the next tick.
+    ending_idle: bool,
 }
 
 impl Slots {
     const fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), draining: false }
+        Self { entries: Vec::new(), free: Vec::new(), leaving: false, ending_idle: false }
     }
 }
 
@@ -247,11 +249,11 @@ pub fn tick() -> usize {
     let now = process_ms();
     CLOCK.set(now);
     SLOTS.with_borrow_mut(|slots| {
-        let draining = slots.draining;
+        let ending_idle = slots.ending_idle;
         let mut ended = 0;
         for slot in slots.entries.iter_mut().flatten() {
             slot.look(now);
-            let Some(half) = slot.due(now, draining) else { continue };
+            let Some(half) = slot.due(now, ending_idle) else { continue };
             slot.expired = Some(half);
             ended += 1;
             if let Some(fd) = slot.fd {
@@ -267,18 +269,23 @@ pub fn tick() -> usize {
     })
 }
 
-/// From the next tick on, sockets that wait for a new request are ended.
-pub fn start_drain() {
+/// From now on the answer to a request is the last of its connection.
+pub fn start_leaving() {
     SLOTS.with_borrow_mut(|slots| {
-        slots.draining = true;
+        slots.leaving = true;
         let wakers = slots.entries.iter().flatten().filter_map(|slot| slot.waker.as_ref());
         wakers.for_each(Waker::wake_by_ref);
     });
 }
 
-/// Whether [`start_drain`] was called on this worker.
+/// From the next tick on, sockets that wait for a new request are ended.
+pub fn end_idle() {
+    SLOTS.with_borrow_mut(|slots| slots.ending_idle = true);
+}
+
+/// Whether [`start_leaving`] was called on this worker.
 pub fn is_draining() -> bool {
-    SLOTS.with_borrow(|slots| slots.draining)
+    SLOTS.with_borrow(|slots| slots.leaving)
 }
 
 #[cfg(test)]
@@ -371,7 +378,9 @@ mod tests {
         let (busy, _far) = UnixStream::pair().unwrap();
         let (idle, at_work) = (Watch::new(near.as_raw_fd()), Watch::new(busy.as_raw_fd()));
         idle.set_idle(true);
-        start_drain();
+        start_leaving();
+        assert_eq!(tick(), 0, "it may still ask");
+        end_idle();
         assert_eq!(tick(), 1);
         assert!(idle.expired().is_some() && at_work.expired().is_none());
     }

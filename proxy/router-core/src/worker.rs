@@ -26,6 +26,8 @@ use crate::{
     runtime::{self, Driver},
 };
 
+/// How often a worker that is prepared looks whether it may accept.
+const BEGIN_LOOK_MS: u64 = 2;
 /// Pause after an accept failed for want of a resource, so that the failure does not spin.
 const ACCEPT_PAUSE_MS: u64 = 50;
 
@@ -122,7 +124,8 @@ pub enum WorkerError {
     Setup(#[source] io::Error),
 }
 
-/// Starts a worker thread and waits until it accepts.
+/// Starts a worker thread and waits until it has all it needs to accept, which it does once its
+/// [`WorkerPlan::drain`] says that the router serves.
 ///
 /// `make` runs on the new thread and builds its service.
 ///
@@ -235,12 +238,15 @@ impl<S: Service> Worker<S> {
             self.service.tick(deadline::now_ms());
             told.into_iter().for_each(|change| self.change(change));
             match self.drain.phase() {
-                DrainPhase::Serving => {}
+                DrainPhase::Preparing | DrainPhase::Serving => {}
                 DrainPhase::Aborting => return,
-                DrainPhase::Draining => {
+                phase @ (DrainPhase::Leaving | DrainPhase::Draining) => {
                     if !deadline::is_draining() {
-                        deadline::start_drain();
+                        deadline::start_leaving();
                         self.open.iter().for_each(|open| open.stop.stop());
+                    }
+                    if phase == DrainPhase::Draining {
+                        deadline::end_idle();
                     }
                     if self.admission.open.get() == 0 && !self.is_accepting() {
                         return;
@@ -266,7 +272,14 @@ impl<S: Service> Worker<S> {
             awaited: Cell::default(),
         });
         self.open.push(open.clone());
-        spawn(accept_loop(open, listener, self.service.clone(), self.admission.clone()));
+        let (service, admission) = (self.service.clone(), self.admission.clone());
+        let drain = self.drain.clone();
+        spawn(async move {
+            while drain.phase() == DrainPhase::Preparing {
+                sleep_ms(BEGIN_LOOK_MS).await;
+            }
+            accept_loop(open, listener, service, admission).await;
+        });
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::RouterState;
 use crate::tls::cert_store::{CertInfo, ClientAuth};
+use crate::upgrade::{Draining, Tally};
 
 /// Certificates listed.
 pub const CERTIFICATES_MAX: usize = 1000;
@@ -18,6 +19,7 @@ pub const CERTIFICATES_MAX: usize = 1000;
 /// Everything under `"suzerain"`.
 #[derive(Serialize)]
 pub(super) struct Stats {
+    pid: u32,
     io_driver: &'static str,
     ready: bool,
     started_unix: u64,
@@ -27,6 +29,10 @@ pub(super) struct Stats {
     subscribe: Vec<String>,
     dotsplit: bool,
     fallback_key: Option<String>,
+    upgrades: Tally,
+    /// The process that the last upgrade replaced; absent once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predecessor: Option<Draining>,
     table: TableSummary,
     workers: Vec<Worker>,
     totals: Map<String, Value>,
@@ -116,6 +122,7 @@ impl Stats {
             address: address.to_string(),
         });
         Self {
+            pid: std::process::id(),
             io_driver: state.process.io_driver(),
             ready: state.readiness() == Readiness::Ready,
             started_unix: state.process.started_unix(),
@@ -125,6 +132,8 @@ impl Stats {
             subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),
             dotsplit: facts.dotsplit == Dotsplit::On,
             fallback_key: facts.fallback_key.as_ref().map(ToString::to_string),
+            upgrades: state.upgrades.tally(),
+            predecessor: state.upgrades.draining(),
             table: TableSummary {
                 generation: table.generation(),
                 keys: table.len(),

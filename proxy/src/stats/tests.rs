@@ -52,6 +52,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         traces: Arc::default(),
         drain: Arc::default(),
         rates: KeyRates::default(),
+        upgrades: Arc::default(),
     }
 }
 

@@ -69,5 +69,6 @@ mod subscribe_vassal;
 mod tls;
 mod traces;
 mod trailers;
+mod upgrade;
 mod upstream_failure;
 mod websocket;

@@ -58,7 +58,7 @@ async fn accept_until(
             let listener = TcpListener::from_std(socket.try_clone()?.into())?;
             loop {
                 tokio::select! {
-                    _ = &mut stopped => return Ok(()),
+                    _ = &mut stopped => break,
                     accepted = admitted(&connections, listener.accept()) => {
                         serve_accepted(accepted, &router).await;
                     }
@@ -69,7 +69,7 @@ async fn accept_until(
             let listener = UnixListener::from_std(socket.try_clone()?.into())?;
             loop {
                 tokio::select! {
-                    _ = &mut stopped => return Ok(()),
+                    _ = &mut stopped => break,
                     accepted = admitted(&connections, listener.accept()) => {
                         serve_accepted(accepted, &router).await;
                     }
@@ -77,6 +77,10 @@ async fn accept_until(
             }
         }
     }
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    // Answers under way are finished, unless somebody only holds a connection.
+    let _ = tokio::time::timeout(FINISH, connections.acquire_many(all)).await;
+    Ok(())
 }
 
 type Permit = tokio::sync::OwnedSemaphorePermit;
@@ -116,4 +120,6 @@ where
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For answers under way when the thread is to end.
+const FINISH: Duration = Duration::from_millis(500);
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);

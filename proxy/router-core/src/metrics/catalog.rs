@@ -252,6 +252,10 @@ families! {
         "Spans by what became of them in the exporter thread: exported, refused by the collector, or lost because it took none for too long.";
     TRACE_EXPORT_FAILURES = Counter "suzerain_trace_export_failures_total" []
         "Requests to the trace collector that failed.";
+    UPGRADES = Counter "suzerain_upgrades_total" ["outcome"]
+        "Upgrades of this router and of the processes before it: handed_over (a new process took over), failed (the new process did not come up; the old one went on) or refused (not tried).";
+    PREDECESSOR_DRAINING = Gauge "suzerain_predecessor_draining" []
+        "1 while the process that the last upgrade replaced still drains.";
 
     RELOADS = Counter "suzerain_reloads_total" ["outcome"]
         "Reloads of the configuration: applied, unchanged (nothing differed) or refused (something is wrong; nothing changed).";

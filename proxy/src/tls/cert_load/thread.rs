@@ -22,6 +22,17 @@ pub struct CertLoaderHandle {
 }
 
 impl CertLoader {
+    /// Carries out all errands that are there.
+    pub fn settle(&mut self, inbox: &ErrandInbox) {
+        loop {
+            let errands = inbox.take(REQUESTS_PER_PUBLISH_MAX);
+            if errands.is_empty() {
+                return;
+            }
+            self.carry_out(errands);
+        }
+    }
+
     /// Moves the loader to its thread. `errands` is the other end of `inbox`.
     ///
     /// # Errors

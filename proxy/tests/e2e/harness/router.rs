@@ -52,6 +52,7 @@ pub struct Setup {
     workers: usize,
     wants_https: bool,
     subscribe: Subscribe,
+    program: PathBuf,
 }
 
 /// Where the subscription socket is.
@@ -104,6 +105,12 @@ impl Setup {
         self
     }
 
+    /// Starts the router by this path.
+    pub fn program(mut self, path: PathBuf) -> Self {
+        self.program = path;
+        self
+    }
+
     /// Starts the router and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Router {
@@ -111,21 +118,21 @@ impl Setup {
         for _ in 1..STARTS_MAX {
             match setup.try_start() {
                 Ok(router) => return router,
-                Err((back, log)) if log.contains("in use") => setup = back,
-                Err((_, log)) => panic!("the router did not start:\n{log}"),
+                Err(back) if back.1.contains("in use") => setup = back.0,
+                Err(back) => panic!("the router did not start:\n{}", back.1),
             }
         }
-        setup.try_start().unwrap_or_else(|(_, log)| panic!("the router did not start:\n{log}"))
+        setup.try_start().unwrap_or_else(|back| panic!("the router did not start:\n{}", back.1))
     }
 
     /// One start. Gives the setup back with the log if the process ended.
-    fn try_start(self) -> Result<Router, (Self, String)> {
+    fn try_start(self) -> Result<Router, Box<(Self, String)>> {
         let folder = self.folder.path().to_owned();
         let http = Reserved::new();
         let https = Reserved::new();
         let admin = folder.join("admin.sock");
         let (subscribe_at, subscribe) = self.subscribe_address();
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&self.program);
         command.arg("run").current_dir(&folder);
         if let Some(text) = &self.config {
             let file = folder.join("suzerain.toml");
@@ -157,7 +164,7 @@ impl Setup {
         });
         if !ready {
             let log = process.stderr();
-            return Err((self, log));
+            return Err(Box::new((self, log)));
         }
         Ok(Router { process, folder: self.folder, admin, http, https, subscribe })
     }
@@ -207,6 +214,7 @@ impl Router {
             workers: 2,
             wants_https: false,
             subscribe: Subscribe::Nowhere,
+            program: BINARY.into(),
         }
     }
 
@@ -295,6 +303,26 @@ impl Router {
     #[track_caller]
     pub fn stats(&self) -> serde_json::Value {
         self.admin("/stats").json()
+    }
+
+    /// The statistics document, if the router answers.
+    pub fn try_stats(&self) -> Option<serde_json::Value> {
+        try_admin(&self.admin, "/stats").ok().map(|answer| answer.json())
+    }
+
+    /// Process that answers now, which is not the one that was started after an upgrade.
+    #[track_caller]
+    pub fn serving_pid(&self) -> i32 {
+        let pid = self.stats()["suzerain"]["pid"].as_i64().expect("a pid");
+        i32::try_from(pid).expect("a pid fits")
+    }
+
+    /// Signals the process that answers now; returns its id.
+    #[track_caller]
+    pub fn signal_serving(&self, signal: Signal) -> i32 {
+        let pid = self.serving_pid();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it is there");
+        pid
     }
 
     /// Nodes of `key` in the statistics.
