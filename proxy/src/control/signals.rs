@@ -1,9 +1,9 @@
 //! From signals to orders, with nginx's meanings.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     iterator::Signals,
 };
 
@@ -15,6 +15,8 @@ use super::{Order, Orders};
 /// # Errors
 /// If the system refuses.
 pub fn watch(orders: Orders) -> io::Result<()> {
+    // A log at its limit of file size is an error of that write, as on a full disk, and not the end.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {

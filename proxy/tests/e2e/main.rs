@@ -22,6 +22,7 @@ mod client_gone;
 mod compression;
 mod dashboard;
 mod ejection;
+mod exhaustion;
 mod framing_attacks;
 mod harness;
 mod header_rules;

@@ -7,8 +7,9 @@
 //! verified again by [`ClientCa::verify_again`], as time goes on between two handshakes.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -26,8 +27,14 @@ pub struct ClientCa {
     /// SHA-256 over the authorities: which they are.
     authorities: [u8; 32],
     verifier: Arc<dyn ClientCertVerifier>,
-    /// Made by the first handshake that needs it.
-    config: OnceLock<Arc<ServerConfig>>,
+    /// Made by the first handshake that needs it, and again for another generation of settings.
+    config: ArcSwapOption<Derived>,
+}
+
+/// A configuration, and what it was made from.
+struct Derived {
+    base: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
 }
 
 /// Whether a client must present a certificate.
@@ -85,7 +92,7 @@ impl ClientCa {
         };
         let mut authorities = [0; 32];
         authorities.copy_from_slice(digest.finish().as_ref());
-        Ok(Self { auth, authorities, verifier, config: OnceLock::new() })
+        Ok(Self { auth, authorities, verifier, config: ArcSwapOption::empty() })
     }
 
     /// The configuration for handshakes with `certified`, which differs from `base` in asking the
@@ -95,12 +102,14 @@ impl ClientCa {
     /// If rustls does not want it.
     pub fn config(
         &self,
-        base: &ServerConfig,
+        base: &Arc<ServerConfig>,
         certified: &CertifiedKey,
         tickets: &Arc<TicketKeys>,
     ) -> Result<Arc<ServerConfig>, Error> {
-        if let Some(config) = self.config.get() {
-            return Ok(config.clone());
+        if let Some(derived) = &*self.config.load()
+            && Arc::ptr_eq(&derived.base, base)
+        {
+            return Ok(Arc::clone(&derived.config));
         }
         let mut config = ServerConfig::builder_with_provider(base.crypto_provider().clone())
             .with_safe_default_protocol_versions()?
@@ -112,7 +121,10 @@ impl ClientCa {
         config.send_tls13_tickets = base.send_tls13_tickets;
         config.ticketer = tickets.ticketer(self.ticket_scope(certified));
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(self.config.get_or_init(|| Arc::new(config)).clone())
+        let config = Arc::new(config);
+        let derived = Derived { base: Arc::clone(base), config: Arc::clone(&config) };
+        self.config.store(Some(Arc::new(derived)));
+        Ok(config)
     }
 
     fn ticket_scope(&self, certified: &CertifiedKey) -> TicketScope {
