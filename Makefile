@@ -41,6 +41,7 @@ deb:
 	rm -rf target/release/package-files
 	target/release/suzerain package-files target/release/package-files
 	target/release/suzerain-fastrouter package-files target/release/package-files
+	gzip -9n target/release/package-files/man/*.1
 	rm -f target/debian/suzerain_*.deb
 	cargo deb --locked --package proxy --no-build
 
