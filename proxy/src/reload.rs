@@ -4,19 +4,27 @@
 //! router cannot change is named and stays (`config::fixed`). Runs on the main thread, between two
 //! other orders.
 
+mod admin;
 mod apply;
 mod difference;
 mod history;
 
 use std::fmt::Write as _;
 
-use router_core::{drain::DrainPhase, listener::ListenError, subscriber::SubscriberError};
+use router_core::{
+    admin::AdminError, drain::DrainPhase, listener::ListenError, subscriber::SubscriberError,
+};
 use tracing::{error, info};
 
 pub use difference::Difference;
 pub use history::{Ending, History};
 
-use crate::{config::ConfigError, control::Outcome, startup::Running};
+use crate::{
+    config::ConfigError,
+    control::Outcome,
+    startup::{Running, admin_cause},
+    tls::cert_load::ReconfigureError,
+};
 
 /// Why nothing was reloaded.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +44,15 @@ pub enum ReloadError {
     /// A subscription socket cannot be bound, or a key directory or node is wrong.
     #[error(transparent)]
     Subscriber(#[from] SubscriberError),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log: {0}")]
+    AccessLog(#[source] std::io::Error),
+    /// The admin socket cannot be bound.
+    #[error("{0}{why}", why = admin_cause(.0))]
+    Admin(#[from] AdminError),
+    /// A certificate that is named cannot be served.
+    #[error(transparent)]
+    Certificates(#[from] ReconfigureError),
     /// A listener cannot be bound.
     #[error("{0}: {cause}", cause = .0.cause)]
     Listen(#[from] ListenError),
@@ -44,26 +61,26 @@ pub enum ReloadError {
 /// Reads the configuration again and applies it. Answers with a sentence about what changed, or with
 /// everything that is wrong.
 pub fn reload(running: &mut Running) -> Outcome {
-    match attempt(running) {
+    let (ending, outcome) = match attempt(running) {
         Ok(difference) => {
             let ending = if difference.is_empty() { Ending::Unchanged } else { Ending::Applied };
-            running.reloads.note(ending);
             let mut told = String::from("reloaded: ");
             if running.source.as_ref().is_some_and(|source| source.file().is_none()) {
                 told.push_str("there is no config file, so only the flags were read again; ");
             }
             let _ = write!(told, "{difference}");
             info!("{told}");
-            Ok(told)
+            (ending, Ok(told))
         }
         Err(why) => {
-            running.reloads.note(Ending::Refused);
             let told = why.to_string();
             error!("not reloaded, nothing changed:");
             told.lines().for_each(|line| error!("{line}"));
-            Err(told)
+            (Ending::Refused, Err(told))
         }
-    }
+    };
+    running.reloads.note(ending);
+    outcome
 }
 
 fn attempt(running: &mut Running) -> Result<Difference, ReloadError> {

@@ -96,7 +96,7 @@ pub enum RunError {
     Start(#[source] std::io::Error),
 }
 
-fn admin_cause(error: &AdminError) -> String {
+pub(crate) fn admin_cause(error: &AdminError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
@@ -126,10 +126,14 @@ pub struct Running {
     pub subscriber: Arc<SubscriberHandle>,
     /// Loads certificates.
     pub cert_loader: CertLoaderHandle,
+    /// The access log.
+    pub log: AccessLog,
     /// Writes the access log.
     pub log_writer: AccessLogWriter,
     /// Brings spans to the collector, if requests are traced.
     pub exporter: Option<Exporter>,
+    /// What operators are told.
+    pub state: Arc<RouterState>,
     /// Answers operators.
     pub admin: Option<AdminHandle>,
     /// What is bound where.
@@ -187,7 +191,7 @@ pub fn start(
     let emperor = Arc::default();
     let lasting =
         Lasting::new(&settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
-    let first = lasting.generation(0, &settings, tcp_keys)?;
+    let first = lasting.generation(0, &settings, tcp_keys, log.clone())?;
     let generations = Arc::new(Generations::new(Arc::new(first)));
     let drain = Arc::new(Drain::preparing());
     let upgrades = upgrade::History::after(memory.take(upgrade::HISTORY).as_deref());
@@ -227,7 +231,8 @@ pub fn start(
         rates: Default::default(),
         upgrades: upgrades.clone(),
     };
-    let admin = admin.map(|admin| admin.spawn(Arc::new(state))).transpose()?;
+    let state = Arc::new(state);
+    let admin = admin.map(|admin| admin.spawn(state.clone())).transpose()?;
     drain.advance(DrainPhase::Serving);
     Ok(Running {
         settings,
@@ -242,8 +247,10 @@ pub fn start(
         health,
         subscriber,
         cert_loader,
+        log,
         log_writer,
         exporter,
+        state,
         admin,
         ready,
         estate,
@@ -306,7 +313,7 @@ impl Fleet<'_> {
     }
 }
 
-fn bind_admin(
+pub(crate) fn bind_admin(
     settings: &Settings,
     estate: &Arc<Estate>,
 ) -> Result<Option<AdminServer>, AdminError> {
@@ -315,7 +322,7 @@ fn bind_admin(
         .map(Some)
 }
 
-fn cert_config(settings: &Settings) -> CertLoaderConfig {
+pub(crate) fn cert_config(settings: &Settings) -> CertLoaderConfig {
     CertLoaderConfig {
         default: settings.default_cert.clone(),
         dir: settings.cert_dir.clone(),

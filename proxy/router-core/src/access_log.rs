@@ -110,6 +110,8 @@ pub struct AccessRecord<'a> {
 pub struct AccessLog {
     queue: Option<SyncSender<Order>>,
     write_failures: Arc<AtomicU64>,
+    /// Tells it from others.
+    number: u64,
 }
 
 impl AccessLog {
@@ -118,19 +120,37 @@ impl AccessLog {
     /// # Errors
     /// The file cannot be opened for appending, or no thread can be started.
     pub fn open(target: AccessLogTarget) -> io::Result<(Self, AccessLogWriter)> {
-        let write_failures = Arc::new(AtomicU64::new(0));
+        Self::open_counting(target, Arc::new(AtomicU64::new(0)))
+    }
+
+    /// Another log, for workers to follow ([`LogSink::follow`]). What the first lost is counted on. The
+    /// first writer ends by itself when the last worker left it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_next(&self, target: AccessLogTarget) -> io::Result<(Self, AccessLogWriter)> {
+        Self::open_counting(target, Arc::clone(&self.write_failures))
+    }
+
+    fn open_counting(
+        target: AccessLogTarget,
+        write_failures: Arc<AtomicU64>,
+    ) -> io::Result<(Self, AccessLogWriter)> {
         let Some(output) = target.open()? else {
-            return Ok((Self { queue: None, write_failures }, AccessLogWriter::off()));
+            return Ok((
+                Self { queue: None, write_failures, number: next_number() },
+                AccessLogWriter::off(),
+            ));
         };
         let (queue, orders) = sync_channel(limits::QUEUE_CHUNKS_MAX);
         let failures = Arc::clone(&write_failures);
         let writer = AccessLogWriter::spawn(target, output, orders, queue.clone(), failures)?;
-        Ok((Self { queue: Some(queue), write_failures }, writer))
+        Ok((Self { queue: Some(queue), write_failures, number: next_number() }, writer))
     }
 
     /// A sink for the worker that owns `shard`; drops are counted there.
     pub fn sink(&self, shard: Arc<Shard>) -> LogSink {
-        LogSink::new(self.queue.clone(), shard)
+        LogSink::new(self, shard)
     }
 }
 
@@ -139,6 +159,11 @@ impl Collector for AccessLog {
         let failures = self.write_failures.load(Relaxed);
         page.sample(&catalog::ACCESS_LOG_WRITE_FAILURES, &[], failures);
     }
+}
+
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Relaxed)
 }
 
 fn open_append(path: &std::path::Path) -> io::Result<File> {

@@ -91,31 +91,6 @@ pub const FIXED: &[Fixed] = &[
             next.senders.multicast_interface.clone_from(&now.senders.multicast_interface);
         },
     },
-    Fixed {
-        opt: Opt::DefaultCert,
-        because: "the certificate loader is told its sources once; it follows the files by itself",
-        keep: |next, now| next.default_cert.clone_from(&now.default_cert),
-    },
-    Fixed {
-        opt: Opt::CertDir,
-        because: "the certificate loader is told its sources once; it follows the files by itself",
-        keep: |next, now| next.cert_dir.clone_from(&now.cert_dir),
-    },
-    Fixed {
-        opt: Opt::CertRoot,
-        because: "the certificate loader is told its sources once; it follows the files by itself",
-        keep: |next, now| next.cert_root.clone_from(&now.cert_root),
-    },
-    Fixed {
-        opt: Opt::Admin,
-        because: "its thread serves one socket",
-        keep: |next, now| next.admin.clone_from(&now.admin),
-    },
-    Fixed {
-        opt: Opt::AccessLog,
-        because: "its thread writes to one file",
-        keep: |next, now| next.access_log.clone_from(&now.access_log),
-    },
 ];
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ impl Context {
     fn new(shared: Arc<Shared>, worker: Rc<WorkerState>) -> Rc<Self> {
         let generation = shared.generation;
         let bounds = shared.bounds;
+        worker.log.follow(&shared.log);
         worker.heads.resize(bounds.heads);
         worker.fairness.resize(bounds.exchanges);
         worker.wakes.resize(bounds.wakes);

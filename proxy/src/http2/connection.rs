@@ -35,7 +35,6 @@ use super::{
 };
 use crate::{
     client::{ClientReader, ClientWriter},
-    config::Timeouts,
     context::{ConnFacts, Context},
 };
 
@@ -104,7 +103,7 @@ pub async fn serve(
                 codec.abort(Reason::NO_ERROR);
             }
             codec.turn(cx, &shared, &flow);
-            flow.note_open(&watch, &timeouts);
+            flow.note_open(&watch, &shared);
             if outwards.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -133,7 +132,7 @@ impl Flow {
     }
 
     /// A connection without streams is idle, and one with streams is not.
-    fn note_open(&self, watch: &deadline::Watch, timeouts: &Timeouts) {
+    fn note_open(&self, watch: &deadline::Watch, shared: &Connection) {
         let idle = self.open.get() == 0;
         if idle == self.idle.replace(idle) {
             return;
@@ -141,7 +140,7 @@ impl Flow {
         if idle && deadline::is_draining() {
             watch.arm(Half::Read, GOODBYE);
         } else if idle {
-            watch.arm(Half::Read, timeouts.keepalive);
+            watch.arm(Half::Read, shared.context().shared.timeouts.keepalive);
         } else {
             watch.disarm(Half::Read);
         }

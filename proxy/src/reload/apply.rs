@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
+use route_table::Address;
 use router_core::{
+    access_log::{AccessLog, AccessLogWriter},
     address::ListenAddr,
     estate::Kind,
     subscriber::{Reconfiguration, Standing, SubscriberConfig, SubscriberError},
@@ -15,15 +17,17 @@ use router_core::{
 use subscribe::StaticNodeError;
 use tracing::warn;
 
-use super::ReloadError;
+use super::{ReloadError, admin::Admin};
 use crate::{
     Ready, cli,
     config::Settings,
     context::Role,
-    startup::{Running, Taken, limiting, subscriber_config},
+    startup::{Running, Taken, cert_config, limiting, subscriber_config},
     stats::Facts,
 };
 
+/// How long certificates may take to be read.
+const CERTIFICATES_WITHIN: Duration = Duration::from_secs(30);
 /// How long the workers are waited for; they look every tenth of a second.
 const WORKERS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -31,21 +35,21 @@ const WORKERS_WITHIN: Duration = Duration::from_secs(2);
 pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, ReloadError> {
     let estate = running.estate.clone();
     let mut step = running.sockets.plan(&next, &estate)?;
-    let number = running.generations.newest().generation + 1;
     let tcp_keys = std::mem::take(&mut step.tcp_keys);
-    let generation = running.lasting.generation(number, &next, tcp_keys)?;
-    let now = &running.settings;
+    let log = next_log(running, &next)?;
+    let followed = log.as_ref().map_or(&running.log, |(log, _)| log).clone();
+    let number = running.generations.newest().generation + 1;
+    let generation = running.lasting.generation(number, &next, tcp_keys, followed)?;
+    let admin = Admin::prepare(running, &next)?;
+    let own = step.own_addresses(&running.sockets, admin.address(running));
     let sockets = standing_sockets(running);
-    let standing = Standing {
-        sockets: &sockets,
-        sign_dir: now.sign_check.as_ref().map(|check| check.dir.clone()),
-        resubscribe: &now.senders.resubscribe,
+    let subscriber = match prepare_outside(running, &next, own, &sockets) {
+        Ok(subscriber) => subscriber,
+        Err(error) => {
+            admin.give_up(running);
+            return Err(error);
+        }
     };
-    let own = step.own_addresses(&running.sockets, running.ready.admin.as_ref());
-    let config = subscriber_config(&next, own, &estate);
-    check_static(&config)?;
-    // The last that can fail, so that there is nothing to take back.
-    let subscriber = Reconfiguration::prepare(config, &standing)?;
 
     for warning in next.warnings() {
         warn!("{warning}");
@@ -58,11 +62,61 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
     }
     cli::set_log_level(next.log_level);
     let subscribe = reconfigure(running, subscriber, &sockets);
-    let Ready { admin, driver, .. } = &running.ready;
-    running.ready = Ready::of(&running.sockets, subscribe, admin.clone(), *driver);
+    let admin = admin.take(running);
+    running.ready = Ready::of(&running.sockets, subscribe, admin, running.ready.driver);
+    if let Some((log, writer)) = log {
+        // The writer of the old one ends when the last worker has left it.
+        (running.log, running.log_writer) = (log, writer);
+    }
     running.facts.store(Facts::of(&running.ready, &next).into());
     running.settings = next;
     Ok(told)
+}
+
+/// What other threads must be able to have: subscription sockets and directories, then certificates,
+/// which come last because they take effect at once.
+fn prepare_outside(
+    running: &Running,
+    next: &Settings,
+    own: Vec<Address>,
+    sockets: &[(ListenAddr, ListenAddr)],
+) -> Result<Reconfiguration, ReloadError> {
+    let now = &running.settings;
+    let standing = Standing {
+        sockets,
+        sign_dir: now.sign_check.as_ref().map(|check| check.dir.clone()),
+        resubscribe: &now.senders.resubscribe,
+    };
+    let config = subscriber_config(next, own, &running.estate);
+    check_static(&config)?;
+    let mut subscriber = Reconfiguration::prepare(config, &standing)?;
+    if let Err(error) = reconfigure_certs(running, next) {
+        subscriber.close(&running.estate);
+        return Err(error);
+    }
+    Ok(subscriber)
+}
+
+/// Another access log, if `next` has one.
+fn next_log(
+    running: &Running,
+    next: &Settings,
+) -> Result<Option<(AccessLog, AccessLogWriter)>, ReloadError> {
+    if running.settings.access_log == next.access_log {
+        return Ok(None);
+    }
+    running.log.open_next(next.access_log.clone()).map(Some).map_err(ReloadError::AccessLog)
+}
+
+fn reconfigure_certs(running: &Running, next: &Settings) -> Result<(), ReloadError> {
+    let now = &running.settings;
+    let same = (&now.default_cert, &now.cert_dir, &now.cert_root)
+        == (&next.default_cert, &next.cert_dir, &next.cert_root);
+    if same {
+        return Ok(());
+    }
+    let errands = running.cert_loader.errands();
+    Ok(errands.reconfigure(cert_config(next), CERTIFICATES_WITHIN)?)
 }
 
 /// Subscription sockets as configured, and where each is bound.

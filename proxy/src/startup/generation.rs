@@ -7,7 +7,10 @@ use std::{
 };
 
 use route_table::{RouteKey, TableHandle};
-use router_core::clients::{ClientConnections, ClientRates};
+use router_core::{
+    access_log::AccessLog,
+    clients::{ClientConnections, ClientRates},
+};
 use rustls::ServerConfig;
 
 use super::limiting;
@@ -71,10 +74,12 @@ impl Lasting {
         number: u64,
         settings: &Settings,
         tcp_keys: HashMap<u32, RouteKey>,
+        log: AccessLog,
     ) -> Result<Shared, rustls::Error> {
         let limits = &settings.limits;
         Ok(Shared {
             generation: number,
+            log,
             packets: settings.packets.clone(),
             timeouts: settings.policy.timeouts,
             policies: Policies::new(settings.policy.clone(), &settings.keys),
@@ -162,10 +167,11 @@ mod tests {
     use super::*;
     use crate::context::{Current, Generations, Renewal, WorkerState};
     use route_table::TableWriter;
-    use router_core::{
-        access_log::{AccessLog, AccessLogTarget},
-        metrics::Metrics,
-    };
+    use router_core::{access_log::AccessLogTarget, metrics::Metrics};
+
+    fn log() -> AccessLog {
+        AccessLog::open(AccessLogTarget::Off).unwrap().0
+    }
 
     fn lasting() -> (Lasting, TableHandle) {
         let (_, table) = TableWriter::new();
@@ -178,7 +184,9 @@ mod tests {
     #[test]
     fn a_context_knows_whether_it_is_the_newest_and_never_changes() {
         let (lasting, table) = lasting();
-        let of = |number| lasting.generation(number, &Settings::default(), HashMap::new()).unwrap();
+        let of = |number| {
+            lasting.generation(number, &Settings::default(), HashMap::new(), log()).unwrap()
+        };
         let all = Arc::new(Generations::new(Arc::new(of(0))));
         let shard = Metrics::with_head_rejects(1, &[]).shard(0);
         let (log, _writer) = AccessLog::open(AccessLogTarget::Off).unwrap();
@@ -204,9 +212,9 @@ mod tests {
         let (lasting, _) = lasting();
         let mut settings = Settings::default();
         settings.limits.client_connections_max = Some(2);
-        let older = lasting.generation(0, &settings, HashMap::new()).unwrap();
+        let older = lasting.generation(0, &settings, HashMap::new(), log()).unwrap();
         settings.limits.client_connections_max = Some(9);
-        let newer = lasting.generation(1, &settings, HashMap::new()).unwrap();
+        let newer = lasting.generation(1, &settings, HashMap::new(), log()).unwrap();
         let (counts, bounds): (Vec<_>, Vec<_>) =
             [&older, &newer].map(|it| it.client_connections.clone().unwrap()).into_iter().unzip();
         assert!(Arc::ptr_eq(&counts[0], &counts[1]) && bounds == [2, 9]);

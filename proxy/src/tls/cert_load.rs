@@ -30,6 +30,9 @@ mod links;
 mod notice;
 mod outcome;
 pub mod pair;
+mod reconfigure;
+#[cfg(test)]
+mod reconfigure_tests;
 mod refresh;
 mod reload;
 mod rounds;
@@ -51,6 +54,7 @@ use flaw::Flaw;
 use notice::{Chance, Notices};
 use outcome::{Outcome, Voice};
 use pair::{CertError, PairBytes, parse_pair};
+pub use reconfigure::ReconfigureError;
 use refresh::Judge;
 pub use reload::{ReloadError, ReloadLine, ReloadReport, Reloadable};
 pub use show::{LeafFacts, PairFacts};

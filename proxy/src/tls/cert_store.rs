@@ -101,6 +101,8 @@ pub(super) enum Layer {
 pub(super) enum CertChange {
     /// A pair for clients that name nothing, or nothing known.
     Default(Seat, Arc<CertEntry>),
+    /// The pairs for such clients so far are none any more; others follow.
+    ForgetDefaults,
     /// A name becomes served, or served by another pair.
     Put(Layer, ServedName, Seat, Arc<CertEntry>),
     /// A name is served to nobody, unless this layer serves it already.
@@ -257,6 +259,7 @@ impl CertStore {
         let mut next = CertMap::clone(&self.map.load());
         for change in changes {
             match change {
+                CertChange::ForgetDefaults => next.default = PairSet::default(),
                 CertChange::Default(seat, entry) => next.default = next.default.with(seat, entry),
                 CertChange::Put(layer, name, seat, entry) => {
                     let layer = next.layer(layer);

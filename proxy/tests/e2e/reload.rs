@@ -217,3 +217,105 @@ fn a_new_listener_is_no_upstream() {
     send(router.subscribe(), &claim);
     router.wait_for_nodes("loop.test", 1);
 }
+
+/// Goal: what a process holds on to besides listeners can be another one: its access log, its admin
+/// socket, its plain listener, its subscription sockets. Method: all of it is in the file alone.
+#[test]
+fn log_admin_and_subscription_sockets_follow_the_file() {
+    let (one, two) = (Port::reserve(), Port::reserve());
+    let origin = Origin::echo();
+    let setup = Router::setup().file_alone();
+    let folder = setup.folder().to_owned();
+    let file = |http: &Port, log: &str, admin: &str, sub: &str| {
+        let at = |name: &str| folder.join(name).display().to_string();
+        format!(
+            "http = [\"{}\"]\naccess-log = \"{}\"\nadmin = \"{}\"\nsubscribe = [\"{}\", \"{}\"]\nroute = [\"{}\"]\n",
+            http.1,
+            at(log),
+            at(admin),
+            at("kept.sub"),
+            at(sub),
+            origin.route("a.test")
+        )
+    };
+    let router = setup.config(file(&one, "one.log", "admin.sock", "one.sub")).start();
+    let sender = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    let announce = |key: &str, socket: &str| {
+        let address = origin.address().to_string();
+        let datagram = plain(0, &[("key", key), ("address", &address)]);
+        sender.send_to(&datagram, folder.join(socket))
+    };
+    announce("kept.test", "kept.sub").expect("it listens");
+    announce("one.test", "one.sub").expect("it listens");
+    router.wait_for_nodes("kept.test", 1);
+    router.wait_for_nodes("one.test", 1);
+    let mut open = Client::connect(one.1);
+    open.send("GET /first HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(open.response().status, 200);
+
+    let log = router.reload(&file(&two, "two.log", "admin.sock", "two.sub"));
+    assert!(log.contains("added listener http") && log.contains("access-log"), "{log}");
+    open.send("GET /second HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(open.response().status, 200, "its listener is gone and it is not");
+    assert_eq!(get(two.1, "a.test", "/third").status, 200);
+    assert!(TcpStream::connect(one.1).is_err());
+    let lines = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    eventually_true("lines are where they belong", SOON, || {
+        lines("one.log").contains("/first")
+            && lines("two.log").contains("/second")
+            && lines("two.log").contains("/third")
+    });
+    assert!(!lines("one.log").contains("/second"));
+    assert_eq!(router.nodes("one.test").len(), 1, "it stays for its lease");
+    announce("kept.test", "kept.sub").expect("it still listens");
+    announce("two.test", "two.sub").expect("it listens now");
+    router.wait_for_nodes("two.test", 1);
+    eventually_true("the old socket is gone", SOON, || !folder.join("one.sub").exists());
+
+    std::fs::write(folder.join("suzerain.toml"), file(&two, "two.log", "other.sock", "two.sub"))
+        .expect("write");
+    router.process.signal(nix::sys::signal::Signal::SIGHUP);
+    let answers = |name: &str| {
+        let answer = crate::harness::router::try_admin(&folder.join(name), "/readyz");
+        answer.is_ok_and(|answer| answer.status == 200)
+    };
+    eventually_true("the admin socket moved", SOON, || answers("other.sock"));
+    eventually_true("and is nowhere else", SOON, || !answers("admin.sock"));
+}
+
+/// Goal: another directory of certificates and another default pair are served, a pair that cannot be
+/// changes nothing, and open connections stay.
+#[test]
+fn certificates_come_from_where_the_file_says_now() {
+    use crate::harness::certs;
+    let _openssl = crate::harness::require_tool!("openssl");
+    let setup = Router::setup().https();
+    let dir = |name: &str| {
+        let dir = setup.folder().join(name);
+        std::fs::create_dir(&dir).expect("a directory");
+        dir
+    };
+    let (first, second) = (dir("first"), dir("second"));
+    let leaf = |name: &str| certs::leaf(setup.folder(), name);
+    leaf("a.test").install(&first, "a.test");
+    leaf("b.test").install(&second, "b.test");
+    let of = |dir: &std::path::Path| format!("cert-dir = \"{}\"\n", certs::utf8(dir));
+    let served = |router: &Router, name: &str| {
+        let stats = router.stats();
+        let all = stats["suzerain"]["certificates"].as_array().cloned().unwrap_or_default();
+        all.iter().any(|cert| cert["name"] == name)
+    };
+    let (at_first, at_second) = (of(&first), of(&second));
+    let router = setup.config(&at_first).start();
+    assert!(served(&router, "a.test") && !served(&router, "b.test"));
+    // The key is that of another certificate.
+    let pair = [first.join("a.test.crt"), second.join("b.test.key")];
+    let pair = pair.map(|path| certs::utf8(&path).to_owned()).join(",");
+    let log = router.reload(&format!("{at_second}via = \"x\"\ndefault-cert = \"{pair}\"\n"));
+    assert!(log.contains("not reloaded") && log.contains("a.test.crt"), "{log}");
+    assert!(served(&router, "a.test") && !served(&router, "b.test"));
+    let log = router.reload(&at_second);
+    assert!(log.contains("changed cert-dir"), "{log}");
+    assert!(served(&router, "b.test"));
+    eventually_true("what is not in the new directory goes", SOON, || !served(&router, "a.test"));
+}

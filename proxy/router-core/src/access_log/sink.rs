@@ -1,13 +1,13 @@
 //! The end of the access log a worker writes to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::AccessRecord;
 use super::format::{ClockText, bytes_bound, push_record};
 use super::limits::{CHUNK_BYTES, CHUNKS_PER_WORKER_MAX};
 use super::writer::{Chunk, Order};
+use super::{AccessLog, AccessRecord};
 use crate::metrics::{Counter, Shard};
 
 /// One worker's end of the log. Moves to the worker's thread and stays there.
@@ -17,32 +17,52 @@ use crate::metrics::{Counter, Shard};
 #[derive(Debug)]
 pub struct LogSink {
     shard: Arc<Shard>,
-    chunks: Option<RefCell<Chunks>>,
+    /// The log it is of.
+    number: Cell<u64>,
+    enabled: Cell<bool>,
+    chunks: RefCell<Option<Chunks>>,
 }
 
 impl LogSink {
-    pub(super) fn new(queue: Option<SyncSender<Order>>, shard: Arc<Shard>) -> Self {
-        Self { shard, chunks: queue.map(|queue| RefCell::new(Chunks::new(queue))) }
+    pub(super) fn new(log: &AccessLog, shard: Arc<Shard>) -> Self {
+        let chunks = log.queue.clone().map(Chunks::new);
+        Self {
+            shard,
+            number: Cell::new(log.number),
+            enabled: Cell::new(chunks.is_some()),
+            chunks: RefCell::new(chunks),
+        }
+    }
+
+    /// Writes to `log` from now on; what was gathered for another goes there.
+    pub fn follow(&self, log: &AccessLog) {
+        if self.number.replace(log.number) == log.number {
+            return;
+        }
+        self.flush();
+        let chunks = log.queue.clone().map(Chunks::new);
+        self.enabled.set(chunks.is_some());
+        self.chunks.replace(chunks);
     }
 
     /// Whether anything is written at all; a worker that sees `false` need not gather a record.
     #[inline]
     pub fn enabled(&self) -> bool {
-        self.chunks.is_some()
+        self.enabled.get()
     }
 
     /// Formats one record. Never waits; a record that finds no room is counted and dropped.
     pub fn write(&self, record: &AccessRecord<'_>) {
-        if let Some(chunks) = &self.chunks {
-            chunks.borrow_mut().write(record, &self.shard);
+        if let Some(chunks) = &mut *self.chunks.borrow_mut() {
+            chunks.write(record, &self.shard);
         }
     }
 
     /// Hands what was gathered to the writer thread. The worker's ticker calls this, so that a
     /// quiet worker's lines appear within a tick.
     pub fn flush(&self) {
-        if let Some(chunks) = &self.chunks {
-            chunks.borrow_mut().hand_over(&self.shard);
+        if let Some(chunks) = &mut *self.chunks.borrow_mut() {
+            chunks.hand_over(&self.shard);
         }
     }
 }

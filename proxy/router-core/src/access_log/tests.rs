@@ -235,3 +235,33 @@ fn full_disk_is_counted_and_does_not_end_the_writer() {
     log.collect(&mut page);
     assert!(page.into_text().ends_with("suzerain_access_log_write_failures_total 3\n"));
 }
+
+/// Goal: no line is lost when a log gives way to another, and the first writer ends by itself.
+#[test]
+fn a_sink_follows_another_log_and_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let lines =
+        |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default().lines().count();
+    let metrics = Metrics::new(1);
+    let (first, writer) = AccessLog::open(AccessLogTarget::File(path("one"))).expect("opens");
+    let sink = first.sink(metrics.shard(0));
+    sink.write(&record());
+    let (second, next) = first.open_next(AccessLogTarget::File(path("two"))).expect("opens");
+    drop((first, writer));
+    sink.write(&record());
+    sink.follow(&second);
+    sink.follow(&second);
+    sink.write(&record());
+    let (off, _none) = second.open_next(AccessLogTarget::Off).expect("nothing to open");
+    sink.follow(&off);
+    assert!(!sink.enabled());
+    sink.write(&record());
+    drop(second);
+    assert!(next.stop(GRACE));
+    let waited = std::time::Instant::now();
+    while lines("one") < 2 && waited.elapsed() < GRACE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!([lines("one"), lines("two")], [2, 1]);
+}

@@ -13,11 +13,14 @@ use router_core::subscriber::CertRequest;
 
 use super::reload::{ReloadReport, Reloadable};
 use super::show::PairFacts;
+use super::{CertLoadError, CertLoaderConfig};
 
 /// Something the loader does between two looks at files.
 pub(super) enum Errand {
     /// Of the subscription thread.
     Subscription(CertRequest),
+    /// Of a reload, which waits for the outcome.
+    Reconfigure(Box<CertLoaderConfig>, SyncSender<Result<(), CertLoadError>>),
     /// Of an operator, who waits for the answer.
     Reload(Reloadable, SyncSender<ReloadReport>),
     /// As well.

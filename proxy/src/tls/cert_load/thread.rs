@@ -88,6 +88,10 @@ impl CertLoader {
         for errand in errands {
             match errand {
                 Errand::Subscription(request) => requests.push(request),
+                Errand::Reconfigure(config, reply) => {
+                    self.apply(std::mem::take(&mut requests));
+                    let _ = reply.try_send(self.reconfigure(*config));
+                }
                 Errand::Reload(what, reply) => {
                     self.apply(std::mem::take(&mut requests));
                     let report = self.reload(&what, unix_now());

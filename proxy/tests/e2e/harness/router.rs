@@ -51,6 +51,7 @@ pub struct Setup {
     config: Option<String>,
     workers: usize,
     wants_https: bool,
+    file_alone: bool,
     subscribe: Subscribe,
     program: PathBuf,
 }
@@ -99,6 +100,13 @@ impl Setup {
         self
     }
 
+    /// Leaves listeners, admin socket and access log to the configuration file, which must have the admin
+    /// socket `admin.sock` of the folder.
+    pub fn file_alone(mut self) -> Self {
+        self.file_alone = true;
+        self
+    }
+
     /// Sets the number of workers; 2 unless told.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -139,16 +147,18 @@ impl Setup {
             std::fs::write(&file, text).expect("write");
             command.arg("--config").arg(file);
         }
-        command.args([LISTEN, &http.1.to_string()]);
+        if !self.file_alone {
+            command.args([LISTEN, &http.1.to_string()]);
+            command.arg("--admin").arg(&admin);
+            command.arg("--access-log").arg(folder.join("access.log"));
+        }
         if self.wants_https {
             command.args(["--https", &https.1.to_string()]);
         }
         if let Some(at) = &subscribe_at {
             command.args(["--subscribe", at]);
         }
-        command.arg("--admin").arg(&admin);
         command.args(["--workers", &self.workers.to_string(), "--io", &io_driver()]);
-        command.arg("--access-log").arg(folder.join("access.log"));
         let confines_itself = self.arguments.iter().any(|argument| argument == "--seccomp");
         if let Some(seccomp) = std::env::var_os(SECCOMP).filter(|_| !confines_itself) {
             command.arg("--seccomp").arg(seccomp);
@@ -213,6 +223,7 @@ impl Router {
             config: None,
             workers: 2,
             wants_https: false,
+            file_alone: false,
             subscribe: Subscribe::Nowhere,
             program: BINARY.into(),
         }
