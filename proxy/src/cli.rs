@@ -6,6 +6,7 @@
 //! asked for goes to standard output.
 
 mod arguments;
+mod ask;
 mod exit;
 mod explain;
 mod log;

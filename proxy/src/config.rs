@@ -25,6 +25,7 @@ mod senders;
 mod similar;
 mod source;
 mod streams;
+mod tenants;
 mod told;
 mod traces;
 pub mod units;
@@ -49,6 +50,7 @@ pub use program::Program;
 pub use reference::render as reference;
 pub use senders::Senders;
 pub use source::Source;
+pub use tenants::Viewers;
 pub use told::Told;
 pub use warning::Warning;
 
@@ -117,6 +119,8 @@ pub struct Settings {
     pub route: Vec<StaticRoute>,
     /// Where health, stats and metrics are served.
     pub admin: Option<ListenAddr>,
+    /// Who may look there.
+    pub viewers: Viewers,
     /// Worker threads, one per core unless set.
     pub workers: usize,
     /// Which kernel interface moves the bytes.
@@ -310,6 +314,7 @@ impl Default for Settings {
             upstream_allow: Vec::new(),
             route: Vec::new(),
             admin: None,
+            viewers: Viewers::default(),
             workers: cores(),
             io: IoChoice::Auto,
             access_log: AccessLogTarget::Off,
@@ -355,13 +360,14 @@ pub fn load(
     flags: Vec<Given>,
 ) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
-    let file::Written { mut given, keys } = match file {
+    let file::Written { mut given, keys, tenants: viewers } = match file {
         Some(path) => file::read(program, path, &mut problems),
         None => file::Written::default(),
     };
     given.retain(|of_file: &Given| !flags.iter().any(|flag| flag.opt == of_file.opt));
     given.extend(flags);
-    let settings = draft::settle(program, given, keys, &mut problems);
+    let mut settings = draft::settle(program, given, keys, &mut problems);
+    tenants::settle(viewers, &mut settings, &mut problems);
     problems.sort_by_key(Problem::position);
     if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
 }
@@ -370,7 +376,7 @@ pub fn load(
 #[cfg(test)]
 pub(crate) fn read_text(program: Program, text: &str) -> Settings {
     let mut problems = Vec::new();
-    let file::Written { given, keys } =
+    let file::Written { given, keys, .. } =
         file::parse(program, Path::new("test.toml"), text, &mut problems);
     let settings = draft::settle(program, given, keys, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");

@@ -21,6 +21,7 @@ use route_table::{
     canonical_host,
 };
 use router_core::address::ListenAddr;
+use router_core::admin::access::Viewer;
 use serde::{Deserialize, Serialize};
 
 pub use certificate::{CertLookup, CertSummary};
@@ -58,6 +59,8 @@ pub struct Sources<'a> {
     pub now_unix: u64,
     /// Whether vassals that sleep are woken.
     pub on_demand: Switch,
+    /// Who asks: keys it is not shown are as if they were not there.
+    pub viewer: &'a Viewer,
 }
 
 /// What a request for one URL would get.
@@ -101,7 +104,7 @@ pub struct Lookup {
 /// Explains one URL.
 ///
 /// # Errors
-/// [`UrlError`] if the text is no http or https URL. A URL that only cannot be served is explained.
+/// [`UrlError`] if the text is no http or https URL, or no key the viewer is shown could serve it. A URL that only cannot be served is explained.
 pub fn explain(url: &str, sources: &Sources<'_>) -> Result<Explanation, UrlError> {
     let parts = Parts::parse(url)?;
     let mut told = Explanation {
@@ -121,11 +124,15 @@ pub fn explain(url: &str, sources: &Sources<'_>) -> Result<Explanation, UrlError
     let mut buf = HostBuf::new();
     match sent_host(&parts, &mut buf) {
         Ok(host) => {
+            let route = look_up(&mut told.lookups, &host, parts.path, sources);
+            if told.lookups.is_empty() {
+                return Err(UrlError::Foreign);
+            }
             told.host = Some(host.host_port().to_owned());
             if parts.scheme == Scheme::Https && !is_behind_web_server(sources) {
                 certificate::tell(&mut told, host.host(), sources);
             }
-            tell_route(&mut told, &host, parts.path, sources);
+            tell_route(&mut told, route, sources);
         }
         Err(error) => {
             told.status = Some(400);
@@ -169,9 +176,12 @@ fn tell_listeners(told: &mut Explanation, parts: &Parts<'_>, sources: &Sources<'
     }
 }
 
-fn tell_route(told: &mut Explanation, host: &CanonicalHost<'_>, path: &str, sources: &Sources<'_>) {
-    let route = look_up(&mut told.lookups, host, path, sources);
+fn tell_route(told: &mut Explanation, route: Option<&Route>, sources: &Sources<'_>) {
     let Some(route) = route else {
+        if let Viewer::Tenant(_) = sources.viewer {
+            told.problems.push("none of your keys serves this host".to_owned());
+            return;
+        }
         told.status = Some(404);
         told.problems.push("no node has subscribed to this host, nor is one configured".to_owned());
         return;
@@ -231,7 +241,8 @@ fn look_up<'t>(
         .filter_map(|at| name.get(at..));
     let own = mounts.chain(with_port).chain([name]).chain(suffixes).map(|key| (key, false));
     let fallback = sources.fallback_key.map(|key| (key.as_str(), true));
-    own.chain(fallback).find_map(|(key, fallback)| {
+    let shown = |(key, _): &(&str, bool)| sources.viewer.sees(key);
+    own.chain(fallback).filter(shown).find_map(|(key, fallback)| {
         let route = sources.table.get(key);
         lookups.push(Lookup { key: key.to_owned(), found: route.is_some(), fallback });
         route.map(|route| &**route)

@@ -89,8 +89,13 @@ fn attempt(running: &mut Running) -> Result<Difference, ReloadError> {
     }
     let mut next = running.source.as_ref().ok_or(ReloadError::NoSource)?.read()?;
     let mut difference = Difference::settle(&running.settings, &mut next);
+    // Token files say something else under the same name.
+    let access = next.viewers.access();
     if !difference.is_empty() {
         difference.listeners = apply::apply(running, next)?;
+    }
+    if let Some(admin) = &running.admin {
+        admin.admit_by(access);
     }
     Ok(difference)
 }

@@ -232,7 +232,8 @@ pub fn start(
         upgrades: upgrades.clone(),
     };
     let state = Arc::new(state);
-    let admin = admin.map(|admin| admin.spawn(state.clone())).transpose()?;
+    let admin =
+        admin.map(|admin| admin.spawn(state.clone(), settings.viewers.access())).transpose()?;
     drain.advance(DrainPhase::Serving);
     Ok(Running {
         settings,

@@ -10,6 +10,7 @@ mod legacy;
 pub mod overview;
 mod own;
 mod rates;
+mod tenant;
 
 #[cfg(test)]
 mod tests;
@@ -20,10 +21,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use route_table::TableHandle;
 use router_core::access_log::AccessLog;
+use router_core::admin::access::Viewer;
 use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
-use router_core::metrics::{Metrics, ProcessFacts, TableCollector};
+use router_core::metrics::{Collector as _, Metrics, Page, ProcessFacts, TableCollector};
 use router_core::subscriber::SubscriptionCounters;
 use serde::Serialize;
 
@@ -74,7 +76,10 @@ pub struct RouterState {
 }
 
 impl AdminSource for RouterState {
-    fn stats_json(&self, keys_max: usize) -> String {
+    fn stats_json(&self, viewer: &Viewer, keys_max: usize) -> String {
+        if let Viewer::Tenant(tenant) = viewer {
+            return tenant::stats_json(self, tenant, keys_max);
+        }
         #[derive(Serialize)]
         struct Document<'a> {
             #[serde(flatten)]
@@ -91,15 +96,21 @@ impl AdminSource for RouterState {
         serde_json::to_string_pretty(&document).unwrap_or_default()
     }
 
-    fn overview_json(&self, question: &OverviewQuestion) -> String {
-        serde_json::to_string(&overview::Overview::of(self, question)).unwrap_or_default()
+    fn overview_json(&self, viewer: &Viewer, question: &OverviewQuestion) -> String {
+        serde_json::to_string(&overview::Overview::of(self, viewer, question)).unwrap_or_default()
     }
 
-    fn metrics_text(&self) -> String {
+    fn metrics_text(&self, viewer: &Viewer) -> String {
         self.rates.forget(deadline::process_ms());
+        let table = TableCollector::new(self.table.clone(), viewer.clone());
+        if let Viewer::Tenant(_) = viewer {
+            let mut page = Page::default();
+            table.collect(&mut page);
+            return page.into_text();
+        }
         self.metrics.render(&[
             &self.process,
-            &TableCollector::new(self.table.clone()),
+            &table,
             &*self.subscriptions,
             &*self.emperor,
             &CertCollector::new(&self.certs),
@@ -118,7 +129,7 @@ impl AdminSource for RouterState {
         }
     }
 
-    fn explain(&self, url: &str, format: ExplainFormat) -> Result<String, String> {
+    fn explain(&self, viewer: &Viewer, url: &str, format: ExplainFormat) -> Result<String, String> {
         let table = self.table.snapshot();
         let facts = self.facts.load();
         let sources = Sources {
@@ -130,6 +141,7 @@ impl AdminSource for RouterState {
             now_ms: deadline::process_ms(),
             now_unix: now_unix(),
             on_demand: self.on_demand,
+            viewer,
         };
         let told = explain::explain(url, &sources).map_err(|error| error.to_string())?;
         match format {

@@ -1,11 +1,12 @@
 //! The admin socket: health, readiness, statistics, metrics and explanations over HTTP.
 //!
 //! Runs on one thread of its own and answers only GET (and HEAD): nothing can be changed through
-//! it. It has no password, so it is bounded (connections, head bytes, seconds per answer), its unix
+//! it. Who is shown what is decided by tokens ([`access`]), if there are any. It is bounded (connections, head bytes, seconds per answer), its unix
 //! socket has mode 0600, and over TCP the Host must be an IP address or a name known to be this
 //! machine's: a web page in an administrator's browser that rebinds its own name to the admin
 //! address is refused. What is answered comes from an [`AdminSource`].
 
+pub mod access;
 mod dashboard;
 mod host_check;
 pub mod limits;
@@ -25,26 +26,28 @@ use tokio::sync::oneshot;
 
 use crate::address::ListenAddr;
 use crate::estate::Estate;
+use access::{Access, Viewer};
+use arc_swap::ArcSwap;
 use host_check::KnownHosts;
 pub use overview::{KeyOrder, KeySort, OverviewQuestion};
 use socket::AdminSocket;
 
-/// What the admin socket tells. Called on the admin thread or one of its blocking threads; must
+/// What the admin socket tells, to whom. Called on the admin thread or one of its blocking threads; must
 /// not wait for a worker.
 pub trait AdminSource: Send + Sync + 'static {
     /// The router's state as one JSON document listing at most `keys_max` keys. May take a second.
-    fn stats_json(&self, keys_max: usize) -> String;
+    fn stats_json(&self, viewer: &Viewer, keys_max: usize) -> String;
     /// What a dashboard shows, as JSON, with one page of keys. May take a second.
-    fn overview_json(&self, question: &OverviewQuestion) -> String;
+    fn overview_json(&self, viewer: &Viewer, question: &OverviewQuestion) -> String;
     /// The page of metrics. May take a second.
-    fn metrics_text(&self) -> String;
+    fn metrics_text(&self, viewer: &Viewer) -> String;
     /// Whether new connections should be sent here. Must be quick.
     fn readiness(&self) -> Readiness;
     /// What a request for `url` would get.
     ///
     /// # Errors
     /// One sentence on what is wrong with the URL.
-    fn explain(&self, url: &str, format: ExplainFormat) -> Result<String, String>;
+    fn explain(&self, viewer: &Viewer, url: &str, format: ExplainFormat) -> Result<String, String>;
 }
 
 /// Whether a router takes new connections.
@@ -122,19 +125,25 @@ impl AdminServer {
         self.socket.address()
     }
 
-    /// Starts to answer, on a thread of its own.
+    /// Starts to answer, on a thread of its own, those whom `access` admits.
     ///
     /// # Errors
     /// [`AdminError::Start`].
-    pub fn spawn(self, source: Arc<dyn AdminSource>) -> Result<AdminHandle, AdminError> {
+    pub fn spawn(
+        self,
+        source: Arc<dyn AdminSource>,
+        access: Access,
+    ) -> Result<AdminHandle, AdminError> {
         let runtime = serve::runtime().map_err(AdminError::Start)?;
         let (stop, stopped) = oneshot::channel();
         let Self { socket, hosts } = self;
+        let door = Arc::new(ArcSwap::from_pointee(access));
+        let router = routes::router(source, hosts, Arc::clone(&door));
         let thread = thread::Builder::new()
             .name("admin".into())
-            .spawn(move || serve::run(runtime, socket, routes::router(source, hosts), stopped))
+            .spawn(move || serve::run(runtime, socket, router, stopped))
             .map_err(AdminError::Start)?;
-        Ok(AdminHandle { stop, thread })
+        Ok(AdminHandle { stop, thread, door })
     }
 }
 
@@ -143,9 +152,15 @@ impl AdminServer {
 pub struct AdminHandle {
     stop: oneshot::Sender<()>,
     thread: thread::JoinHandle<()>,
+    door: Arc<ArcSwap<Access>>,
 }
 
 impl AdminHandle {
+    /// From the next question on, others are admitted.
+    pub fn admit_by(&self, access: Access) {
+        self.door.store(Arc::new(access));
+    }
+
     /// Ends the thread; answers under way are cut off. Call it last, so that the drain can be
     /// watched to its end.
     pub fn stop(self) {

@@ -27,6 +27,9 @@ pub struct ExplainArgs {
     /// Admin socket of the running router: IP:PORT or /PATH.
     #[arg(long, value_name = "IP:PORT|/PATH", default_value = "127.0.0.1:9090")]
     pub admin: String,
+    /// Show the router the token in this file.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Print JSON instead of sentences.
     #[arg(long)]
     pub json: bool,

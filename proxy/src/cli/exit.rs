@@ -8,7 +8,7 @@ use crate::config::{ConfigError, Program};
 use crate::demo::DemoError;
 use crate::import::ImportError;
 
-use super::explain::ExplainError;
+use super::ask::AskError;
 
 /// Exit code of something that went wrong while running.
 pub const FAILED: u8 = 1;
@@ -27,9 +27,9 @@ pub enum CliError {
     /// The router could not start or had to stop.
     #[error(transparent)]
     Run(#[from] crate::RunError),
-    /// The admin socket gave no explanation.
+    /// The admin socket gave no answer.
     #[error(transparent)]
-    Explain(#[from] ExplainError),
+    Ask(#[from] AskError),
     /// Announcing failed.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
@@ -59,7 +59,7 @@ impl CliError {
             Self::Run(crate::RunError::Certificates(_)) => ExitCode::from(USAGE),
             Self::Announce(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Import(error) if error.is_usage() => ExitCode::from(USAGE),
-            Self::Explain(error) if error.is_usage() => ExitCode::from(USAGE),
+            Self::Ask(error) if error.is_usage() => ExitCode::from(USAGE),
             _ => ExitCode::from(FAILED),
         }
     }

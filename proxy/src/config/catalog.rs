@@ -110,6 +110,12 @@ pub enum Opt {
     CompressBytesMin,
     HttpAutoGzip,
     AbortOnClose,
+    AdminAuth,
+    AdminTokenFile,
+    AdminTokenSha256,
+    TenantKeys,
+    TenantTokenFile,
+    TenantTokenSha256,
     TimeoutHead,
     TimeoutKeepalive,
     TimeoutBodyIdle,
@@ -158,11 +164,13 @@ pub enum Section {
     Streams,
     /// The `[timeouts]` table; file only.
     Timeouts,
+    /// Tables of tenants; file only.
+    Tenants,
 }
 
 impl Section {
     /// In the order people read them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Routing,
         Self::Subscriptions,
         Self::Certificates,
@@ -174,6 +182,7 @@ impl Section {
         Self::Resilience,
         Self::Streams,
         Self::Timeouts,
+        Self::Tenants,
     ];
 
     /// Heading in help and documentation.
@@ -191,6 +200,7 @@ impl Section {
             Self::Resilience => "When nodes fail or too much comes",
             Self::Streams => "RTSP and streams",
             Self::Timeouts => "Timeouts",
+            Self::Tenants => "Tenants",
         }
     }
 }
@@ -226,14 +236,25 @@ impl OptFacts {
     pub fn key(&self) -> String {
         match self.section {
             Section::Timeouts => format!("timeouts.{}", self.name),
+            Section::Tenants => format!("tenant.{}", self.name),
             _ => self.name.to_owned(),
+        }
+    }
+
+    /// The table of a file it stands in.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        match self.section {
+            Section::Timeouts => Table::Timeouts,
+            Section::Tenants => Table::Tenant,
+            _ => Table::Top,
         }
     }
 
     /// Whether it is also a flag.
     #[must_use]
     pub fn is_flag(&self) -> bool {
-        self.section != Section::Timeouts
+        self.table() == Table::Top
     }
 }
 
@@ -258,11 +279,11 @@ pub enum Table {
     Top,
     /// `[timeouts]`.
     Timeouts,
+    /// `[tenant."NAME"]`.
+    Tenant,
 }
 
 /// The options of one table of the file.
 pub fn in_table(table: Table) -> impl Iterator<Item = &'static OptFacts> {
-    OPTIONS
-        .iter()
-        .filter(move |facts| (facts.section == Section::Timeouts) == (table == Table::Timeouts))
+    OPTIONS.iter().filter(move |facts| facts.table() == table)
 }

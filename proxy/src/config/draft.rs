@@ -108,6 +108,9 @@ impl Draft {
                 settings.pem_export = if on { PemExport::On } else { PemExport::Off };
             }
             Opt::Admin => settings.admin = Some(values::listener(text)?),
+            Opt::AdminAuth | Opt::AdminTokenFile | Opt::AdminTokenSha256 => {
+                settings.viewers.set(opt, text)?;
+            }
             Opt::AccessLog => settings.access_log = values::access_log(text)?,
             Opt::Otlp | Opt::TraceSample | Opt::TraceClientRate => {
                 traces::set(&mut settings.traces, opt, text)?;

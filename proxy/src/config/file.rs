@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::catalog::{Opt, Scope, Shape, Table, in_table};
 use super::key_table::KeyTable;
 use super::problem::{Place, Problem};
+use super::tenants::TenantProblem;
 use super::{Given, Program, limits, similar};
 
 /// What a file says.
@@ -21,6 +22,8 @@ pub struct Written {
     pub given: Vec<Given>,
     /// The `[key."NAME"]` tables, in the order written.
     pub keys: Vec<KeyTable>,
+    /// The `[tenant."NAME"]` tables, in the order written.
+    pub tenants: Vec<KeyTable>,
 }
 
 /// Reads `path`; what is wrong with it is added to `problems`.
@@ -100,6 +103,10 @@ impl Walk<'_> {
                 self.keys(value);
                 continue;
             }
+            if which == Table::Top && name == "tenant" && self.scope == Scope::Router {
+                self.tenants(value);
+                continue;
+            }
             match Opt::named(&name, which) {
                 Some(opt) if !self.program.has(opt) => {
                     let (place, key) = (self.place(key.span().start), opt.facts().key());
@@ -146,6 +153,32 @@ impl Walk<'_> {
         }
     }
 
+    /// The tables `[tenant."NAME"]`, which are all that may stand below `tenant`.
+    fn tenants(&mut self, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(names) = value.get_ref() else {
+            return self.no_tenant_table(value);
+        };
+        let mut names: Vec<_> = names.iter().collect();
+        names.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in names {
+            let DeValue::Table(inner) = value.get_ref() else {
+                self.no_tenant_table(value);
+                continue;
+            };
+            let outside = std::mem::take(&mut self.written.given);
+            self.table(inner, Table::Tenant);
+            let given = std::mem::replace(&mut self.written.given, outside);
+            let place = self.place(name.span().start);
+            self.written.tenants.push(KeyTable { name: name.get_ref().to_string(), place, given });
+        }
+    }
+
+    fn no_tenant_table(&mut self, value: &Spanned<DeValue<'_>>) {
+        let place = self.place(value.span().start);
+        let why = TenantProblem::NoTable { found: found(value.get_ref()) };
+        self.problems.push(Problem::Tenant { place, why });
+    }
+
     fn no_key_table(&mut self, value: &Spanned<DeValue<'_>>) {
         let place = self.place(value.span().start);
         self.problems.push(Problem::NoKeyTable { place, found: found(value.get_ref()) });
@@ -153,7 +186,11 @@ impl Walk<'_> {
 
     fn unknown(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, which: Table) {
         let place = self.place(key.span().start);
-        let prefix = if which == Table::Timeouts { "timeouts." } else { "" };
+        let prefix = match which {
+            Table::Top => "",
+            Table::Timeouts => "timeouts.",
+            Table::Tenant => "tenant.",
+        };
         let here = in_table(which).filter(|facts| self.takes(facts.opt));
         let nearest = similar::nearest(name, here.map(|facts| facts.name))
             .map(|found| format!("{prefix}{found}"))

@@ -54,3 +54,7 @@ const _: () = {
     assert!(TIMEOUT_MIN.as_nanos() < TIMEOUT_MAX.as_nanos());
     assert!(TOLERANCE_MIN.as_nanos() < TOLERANCE_MAX.as_nanos());
 };
+/// Tables of tenants.
+pub const TENANTS_MAX: usize = 1000;
+/// Bytes of a tenant's name.
+pub const TENANT_NAME_BYTES_MAX: usize = 64;

@@ -9,6 +9,7 @@ use router_core::address::ListenAddr;
 
 use super::Program;
 use super::catalog::Opt;
+use super::tenants::TenantProblem;
 
 /// Where a value was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -214,6 +215,14 @@ pub enum Problem {
         /// Where the first table too many stands.
         place: Place,
     },
+    /// What is said of a tenant makes none.
+    #[error("{place}: {why}")]
+    Tenant {
+        /// Where it stands.
+        place: Place,
+        /// What is wrong with it.
+        why: TenantProblem,
+    },
     /// An option that means nothing without another one.
     #[error("{} needs {}", at(place, *opt), needed.facts().key())]
     Needs {
@@ -297,6 +306,7 @@ impl Problem {
             | Self::KeyName { place, .. }
             | Self::KeyTwice { place, .. }
             | Self::TooManyKeys { place }
+            | Self::Tenant { place, .. }
             | Self::Needs { place, .. }
             | Self::ToItself { place, .. }
             | Self::NoCredentials { place, .. }

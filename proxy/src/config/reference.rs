@@ -25,6 +25,8 @@ replaces the list of all keys.
 A running router reads all of it again at a reload ([OPERATING.md](OPERATING.md#reload)). Each option below says
 whether a reload applies it. What needs an upgrade is named by the reload and stays as it is.
 
+A table `[tenant.\"NAME\"]` names somebody who sees some keys on the admin socket: [SEEING.md](SEEING.md#tenants).
+
 This page is made from the options' declarations; a test keeps it true.
 ";
 
@@ -37,6 +39,9 @@ pub fn render() -> String {
         let _ = write!(page, "\n## {}\n", section.title());
         if section == Section::Timeouts {
             page.push_str("\nKeys of the table `[timeouts]`; they have no flags.\n");
+        }
+        if section == Section::Tenants {
+            page.push_str("\nKeys of tables `[tenant.\"NAME\"]`; they have no flags.\n");
         }
         for facts in OPTIONS.iter().filter(|facts| facts.section == section) {
             option(&mut page, facts);
@@ -57,8 +62,11 @@ fn example(page: &mut String) {
 fn example_of(page: &mut String, program: Program) {
     let options = || OPTIONS.iter().filter(move |facts| program.has(facts.opt));
     for section in Section::ALL {
-        let heading = if section == Section::Timeouts { "\n[timeouts]\n" } else { "" };
-        page.push_str(heading);
+        page.push_str(match section {
+            Section::Timeouts => "\n[timeouts]\n",
+            Section::Tenants => "\n[tenant.\"shop\"]\n",
+            _ => "",
+        });
         for facts in options().filter(|facts| facts.section == section) {
             let _ = writeln!(page, "{} = {}", facts.name, facts.example);
         }

@@ -2,8 +2,10 @@
 
 mod compatibility;
 mod key_tables;
+mod tenants;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
@@ -84,6 +86,12 @@ fn the_examples_of_the_catalogue_load() {
         fs::write(format!("{root}{name}"), "").expect("a file");
     }
     fs::write(format!("{root}/etc/suzerain/sticky.key"), [b'k'; 32]).expect("a file");
+    fs::create_dir(format!("{root}/etc/suzerain/tenants")).expect("a directory");
+    for name in ["operator.token", "tenants/shop.token"] {
+        let path = format!("{root}/etc/suzerain/{name}");
+        fs::write(&path, format!("token-in-{name}")).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
     let page = reference();
     let (_, rest) = page.split_once("```toml\n").expect("an example");
     let (text, _) = rest.split_once("```").expect("its end");
@@ -390,5 +398,5 @@ fn sections_of_the_reference_cover_every_option() {
     for facts in OPTIONS {
         assert!(page.contains(&format!("### `{}`", facts.key())), "{}", facts.name);
     }
-    assert_eq!(Section::ALL.len(), 11);
+    assert_eq!(Section::ALL.len(), 12);
 }

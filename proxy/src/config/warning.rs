@@ -39,7 +39,7 @@ impl fmt::Display for Warning {
                  site"
             ),
             Self::OpenAdmin(addr) => {
-                write!(f, "the admin socket has no password and {addr} is not local")
+                write!(f, "the admin socket asks for no token and {addr} is not local")
             }
             Self::OpenProxyProtocol(net) => write!(
                 f,
@@ -71,7 +71,8 @@ pub fn of(settings: &Settings) -> Vec<Warning> {
             warnings.extend(open.cloned().map(Warning::OpenSubscriptions));
         }
     }
-    if let Some(addr) = settings.admin.iter().find(|addr| !addr.is_local()) {
+    let mut open = settings.admin.iter().filter(|_| !settings.viewers.must_show_tokens());
+    if let Some(addr) = open.find(|addr| !addr.is_local()) {
         warnings.push(Warning::OpenAdmin(addr.clone()));
     }
     warnings.extend(everybody(&settings.proxy_protocol).map(Warning::OpenProxyProtocol));

@@ -91,6 +91,7 @@ fn told_by(
         now_ms: NOW_MS,
         now_unix: NOW_UNIX,
         on_demand: Switch::Off,
+        viewer: &Viewer::Operator,
     };
     explain(url, &sources).unwrap()
 }

@@ -17,6 +17,9 @@ pub enum UrlError {
     /// What follows the colon is no port.
     #[error("the URL's port is not a number from 1 to 65535")]
     Port,
+    /// It is another tenant's, or nobody's: that is not told.
+    #[error("none of your keys can serve this URL")]
+    Foreign,
 }
 
 /// The parts of a URL that matter.

@@ -30,7 +30,7 @@ impl Admin {
         }
         let Some(server) = bind_admin(next, &running.estate)? else { return Ok(Self::Other(None)) };
         let address = server.local_addr().clone();
-        let handle = server.spawn(running.state.clone())?;
+        let handle = server.spawn(running.state.clone(), next.viewers.access())?;
         Ok(Self::Other(Some((address, handle))))
     }
 

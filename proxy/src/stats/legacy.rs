@@ -34,7 +34,7 @@ pub(super) struct Stats<'a> {
 }
 
 #[derive(Serialize)]
-struct StaticNode<'a> {
+pub(super) struct StaticNode<'a> {
     name: &'a str,
     /// Ours: a configured node serves one key here.
     key: &'a str,
@@ -43,7 +43,7 @@ struct StaticNode<'a> {
 }
 
 #[derive(Serialize)]
-struct Subscription<'a> {
+pub(super) struct Subscription<'a> {
     key: &'a str,
     hash: u32,
     hits: u64,
@@ -95,9 +95,7 @@ impl<'a> Stats<'a> {
     ) -> Self {
         let mut routes: Vec<&Route> = table.iter().map(|route| &**route).take(keys_max).collect();
         routes.sort_unstable_by_key(|route| route.key().as_str());
-        let by_subscription = |cert: &&CertInfo| cert.source == CertSource::Subscription;
-        let names = certs.iter().filter(by_subscription).filter_map(|cert| cert.name.as_deref());
-        let certified: HashSet<&str> = names.collect();
+        let certified = certified(certs);
         let facts = state.facts.load();
         let clients = facts.listeners.iter().map(|listener| listener.address.to_string());
         let relays = facts.relays.iter().map(|(_, address)| address.to_string());
@@ -124,7 +122,13 @@ impl<'a> Stats<'a> {
     }
 }
 
-fn static_nodes(route: &Route) -> impl Iterator<Item = StaticNode<'_>> {
+/// Names with a certificate of a subscription.
+pub(super) fn certified(certs: &[CertInfo]) -> HashSet<&str> {
+    let by_subscription = |cert: &&CertInfo| cert.source == CertSource::Subscription;
+    certs.iter().filter(by_subscription).filter_map(|cert| cert.name.as_deref()).collect()
+}
+
+pub(super) fn static_nodes(route: &Route) -> impl Iterator<Item = StaticNode<'_>> {
     let configured = route.nodes().iter().filter(|node| node.facts.origin == NodeOrigin::Static);
     configured.map(|node| StaticNode {
         name: &node.facts.announced,
@@ -135,7 +139,10 @@ fn static_nodes(route: &Route) -> impl Iterator<Item = StaticNode<'_>> {
 }
 
 /// A key that has subscribed nodes; one served by configured nodes alone is no subscription.
-fn subscription<'a>(route: &'a Route, certified: &HashSet<&str>) -> Option<Subscription<'a>> {
+pub(super) fn subscription<'a>(
+    route: &'a Route,
+    certified: &HashSet<&str>,
+) -> Option<Subscription<'a>> {
     let now_ms = deadline::process_ms();
     let all = route.nodes().iter().chain(route.asleep());
     let subscribed = all.filter(|n| n.facts.origin == NodeOrigin::Subscribed);

@@ -6,6 +6,7 @@
 
 mod keys;
 
+use router_core::admin::access::Viewer;
 use router_core::admin::{AdminSource, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::metrics::histogram::BOUNDS_US;
@@ -13,7 +14,8 @@ use router_core::metrics::{Latency, resident_bytes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RouterState, now_unix, own};
+use super::{RouterState, now_unix, own, tenant};
+use crate::tls::cert_store::CertInfo;
 
 use keys::Clocks;
 pub use keys::{KeyPage, KeyRow, Lease, NodeRow, NodeState};
@@ -26,12 +28,41 @@ pub const CERTIFICATES_MAX: usize = 50;
 pub struct Overview {
     /// The form of this document; one more with every change that readers must know of.
     pub format: u32,
-    /// Numbers of the whole router.
-    pub router: Router,
+    /// Numbers of the whole router, for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub router: Option<Router>,
+    /// Numbers of its keys, for a tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mine: Option<Mine>,
     /// A page of keys.
     pub keys: KeyPage,
     /// Certificates by expiry.
     pub certificates: Certificates,
+}
+
+/// The keys of a tenant as a whole.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Mine {
+    /// Who asks.
+    pub tenant: String,
+    /// As for the router.
+    pub state: String,
+    /// When the router started.
+    pub started_unix: u64,
+    /// The wall clock.
+    pub now_unix: u64,
+    /// A clock that does not jump, for rates.
+    pub now_ms: u64,
+    /// Keys.
+    pub keys: usize,
+    /// Nodes of them.
+    pub nodes: usize,
+    /// Exchanges these have in hand.
+    pub in_flight: u64,
+    /// Requests since each key is known.
+    pub requests: u64,
+    /// Requests their limits refused.
+    pub refused: u64,
 }
 
 /// The router as a whole.
@@ -123,7 +154,7 @@ pub struct Certificate {
 
 impl Overview {
     /// The state as of now.
-    pub(super) fn of(state: &RouterState, question: &OverviewQuestion) -> Self {
+    pub(super) fn of(state: &RouterState, viewer: &Viewer, question: &OverviewQuestion) -> Self {
         let now_ms = deadline::process_ms();
         let table = state.table.snapshot();
         let clocks = Clocks {
@@ -133,9 +164,13 @@ impl Overview {
         };
         Self {
             format: 1,
-            router: router(state, now_ms),
-            keys: KeyPage::of(table.iter().map(|route| &**route), question, &clocks),
-            certificates: certificates(state),
+            router: matches!(viewer, Viewer::Operator).then(|| router(state, now_ms)),
+            mine: match viewer {
+                Viewer::Operator => None,
+                Viewer::Tenant(tenant) => Some(mine(state, viewer, &tenant.name, now_ms)),
+            },
+            keys: KeyPage::of(viewer.routes(&table), question, &clocks),
+            certificates: certificates(tenant::certificates(state, viewer)),
         }
     }
 }
@@ -154,10 +189,7 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         started_unix: state.process.started_unix(),
         now_unix: now_unix(),
         now_ms,
-        state: match state.readiness() {
-            Readiness::Ready => "serving".to_owned(),
-            Readiness::NotReady(why) => why.to_owned(),
-        },
+        state: standing(state),
         io_driver: state.process.io_driver().to_owned(),
         generation: table.generation(),
         keys: table.len(),
@@ -182,8 +214,38 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
     }
 }
 
-fn certificates(state: &RouterState) -> Certificates {
-    let mut certs = state.certs.list();
+fn standing(state: &RouterState) -> String {
+    match state.readiness() {
+        Readiness::Ready => "serving".to_owned(),
+        Readiness::NotReady(why) => why.to_owned(),
+    }
+}
+
+fn mine(state: &RouterState, viewer: &Viewer, tenant: &str, now_ms: u64) -> Mine {
+    let table = state.table.snapshot();
+    let mut mine = Mine {
+        tenant: tenant.to_owned(),
+        state: standing(state),
+        started_unix: state.process.started_unix(),
+        now_unix: now_unix(),
+        now_ms,
+        keys: 0,
+        nodes: 0,
+        in_flight: 0,
+        requests: 0,
+        refused: 0,
+    };
+    for route in viewer.routes(&table) {
+        mine.keys += 1;
+        mine.nodes += route.nodes().len();
+        mine.in_flight += keys::in_flight(route);
+        mine.requests += route.hits();
+        mine.refused += keys::refused(route);
+    }
+    mine
+}
+
+fn certificates(mut certs: Vec<CertInfo>) -> Certificates {
     let total = certs.len();
     certs.sort_by_key(|cert| cert.not_after);
     let rows = certs.into_iter().take(CERTIFICATES_MAX).map(|cert| Certificate {

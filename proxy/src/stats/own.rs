@@ -92,7 +92,7 @@ pub(super) struct Subscription {
 }
 
 #[derive(Serialize)]
-struct Certificate {
+pub(super) struct Certificate {
     /// Name it is served under; absent for the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -215,7 +215,7 @@ fn refused_pairs(state: &RouterState) -> Vec<RefusedPair> {
         .collect()
 }
 
-fn certificate(cert: &CertInfo) -> Certificate {
+pub(super) fn certificate(cert: &CertInfo) -> Certificate {
     Certificate {
         name: cert.name.clone(),
         source: cert.source.label(),

@@ -5,6 +5,7 @@ use route_table::{
     RouteKey, TableWriter,
 };
 use router_core::access_log::AccessLogTarget;
+use router_core::admin::access::Tenant;
 use router_core::admin::{KeyOrder, KeySort};
 use router_core::metrics::Counter;
 use serde_json::Value;
@@ -69,7 +70,7 @@ fn facts() -> Facts {
 }
 
 fn document(state: &RouterState) -> Value {
-    serde_json::from_str(&state.stats_json(100)).unwrap()
+    serde_json::from_str(&state.stats_json(&Viewer::Operator, 100)).unwrap()
 }
 
 /// Names as captured from uWSGI 2.0.31 (`server_behaviour.json`, case 1), and of 2.1 in the spec.
@@ -165,7 +166,7 @@ fn long_list_of_keys_is_cut_and_says_so() {
         .zip(1..)
         .map(|(key, id)| (key.as_str(), vec![node(id, "127.0.0.1:43577", NodeOrigin::Subscribed)]));
     let state = state(routes.collect());
-    let told: Value = serde_json::from_str(&state.stats_json(5)).unwrap();
+    let told: Value = serde_json::from_str(&state.stats_json(&Viewer::Operator, 5)).unwrap();
     assert_eq!(told["subscriptions"].as_array().unwrap().len(), 5);
     assert_eq!(told["suzerain"]["table"]["keys"], 20);
     assert_eq!(told["suzerain"]["table"]["keys_listed"], 5);
@@ -183,7 +184,7 @@ fn draining_router_is_not_ready() {
 #[test]
 fn page_of_a_whole_router_names_each_family_once() {
     let state = state(vec![("a.example", vec![node(1, "n", NodeOrigin::Subscribed)])]);
-    let text = state.metrics_text();
+    let text = state.metrics_text(&Viewer::Operator);
     let mut helps: Vec<_> = text.lines().filter(|line| line.starts_with("# HELP ")).collect();
     let all = helps.len();
     helps.sort_unstable();
@@ -197,15 +198,22 @@ fn page_of_a_whole_router_names_each_family_once() {
 #[test]
 fn explanation_is_told_in_both_formats() {
     let state = state(vec![("a.example", vec![node(1, "n", NodeOrigin::Static)])]);
-    let json = state.explain("http://a.example:33869/", ExplainFormat::Json).unwrap();
+    let json =
+        state.explain(&Viewer::Operator, "http://a.example:33869/", ExplainFormat::Json).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["key"], "a.example");
-    let text = state.explain("http://a.example:33869/", ExplainFormat::Text).unwrap();
+    let text =
+        state.explain(&Viewer::Operator, "http://a.example:33869/", ExplainFormat::Text).unwrap();
     assert!(text.contains("answer       by a candidate node"), "{text}");
-    assert!(state.explain("a.example", ExplainFormat::Text).unwrap_err().contains("http://"));
+    assert!(
+        state
+            .explain(&Viewer::Operator, "a.example", ExplainFormat::Text)
+            .unwrap_err()
+            .contains("http://")
+    );
 }
 
 fn overview(state: &RouterState, question: &OverviewQuestion) -> overview::Overview {
-    serde_json::from_str(&state.overview_json(question)).unwrap()
+    serde_json::from_str(&state.overview_json(&Viewer::Operator, question)).unwrap()
 }
 
 fn asking(search: &str, sort: KeySort, order: KeyOrder) -> OverviewQuestion {
@@ -276,5 +284,73 @@ fn overview_tells_what_holds_a_node_and_for_how_long() {
     assert_eq!((fixed.lease, fixed.state), (overview::Lease::Static, overview::NodeState::Ready));
     assert!(matches!(leased.lease, overview::Lease::LeftMs(8000..=9000)), "{leased:?}");
     assert_eq!(leased.state, overview::NodeState::Cooling);
-    assert_eq!((told.router.keys, told.router.nodes), (1, 2));
+    let router = told.router.expect("an operator asks");
+    assert_eq!((router.keys, router.nodes), (1, 2));
+}
+
+#[test]
+fn a_tenant_is_told_of_its_keys_and_of_nothing_else() {
+    let state = state(vec![
+        ("shop.example", vec![node(1, "shop:1", NodeOrigin::Static)]),
+        ("a.blog.example", vec![node(2, "blog:1", NodeOrigin::Subscribed)]),
+        ("rival.example", vec![node(3, "rival:1", NodeOrigin::Subscribed)]),
+        (".example", vec![node(4, "wild:1", NodeOrigin::Subscribed)]),
+    ]);
+    let keys = ["shop.example", "gone.example", ".blog.example"].map(|key| key.parse().unwrap());
+    let tenant = Tenant { name: "mine".into(), keys: keys.into_iter().collect(), tokens: vec![] };
+    let viewer = Viewer::Tenant(Arc::new(tenant));
+    let question = asking("", KeySort::Key, KeyOrder::Natural);
+    let told = [
+        state.stats_json(&viewer, 100),
+        state.overview_json(&viewer, &question),
+        state.metrics_text(&viewer),
+    ];
+    for text in &told {
+        assert!(text.contains("shop:1") && text.contains("blog:1"), "{text}");
+        assert!(!text.contains("rival") && !text.contains("wild:1"), "{text}");
+        for part in [
+            "127.0.0.1:42690",
+            "suzerain_requests_total",
+            "active_sessions",
+            "resident",
+            "suzerain_keys",
+        ] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+    }
+    let overview: overview::Overview = serde_json::from_str(&told[1]).unwrap();
+    assert_eq!(overview.keys.matched, 2);
+    assert_eq!(overview.mine.map(|mine| (mine.keys, mine.nodes)), Some((2, 2)));
+    let search = OverviewQuestion { search: "rival".into(), ..question };
+    let found: overview::Overview =
+        serde_json::from_str(&state.overview_json(&viewer, &search)).unwrap();
+    assert_eq!(found.keys.matched, 0);
+}
+
+#[test]
+fn explanations_for_a_tenant_are_the_same_whether_others_exist_or_not() {
+    let names = ["shop.example", "rival.example", ".example", "fallback.example"];
+    let routes = names.map(|name| (name, vec![node(1, "n:1", NodeOrigin::Static)]));
+    let with_others = state(routes.into());
+    let facts = Facts {
+        dotsplit: Dotsplit::On,
+        fallback_key: RouteKey::parse(b"fallback.example").ok(),
+        ..Facts::clone(&with_others.facts.load())
+    };
+    with_others.facts.store(facts.into());
+    let alone = state(vec![("shop.example", vec![node(1, "n:1", NodeOrigin::Static)])]);
+    let keys = ["shop.example", "gone.example"].map(|key| key.parse().unwrap());
+    let tenant = Tenant { name: "mine".into(), keys: keys.into_iter().collect(), tokens: vec![] };
+    let viewer = Viewer::Tenant(Arc::new(tenant));
+    for url in [
+        "http://shop.example/",
+        "http://gone.example/",
+        "http://rival.example/",
+        "http://x.example/",
+    ] {
+        let told = |state: &RouterState| state.explain(&viewer, url, ExplainFormat::Json);
+        assert_eq!(told(&with_others), told(&alone), "{url}");
+        let foreign = Err("none of your keys can serve this URL".to_owned());
+        assert_eq!(told(&alone) == foreign, url.contains("rival") || url.contains("//x"), "{url}");
+    }
 }

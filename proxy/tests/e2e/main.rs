@@ -67,6 +67,7 @@ mod subscribe_resubscribe;
 mod subscribe_signed;
 mod subscribe_uwsgi;
 mod subscribe_vassal;
+mod tenants;
 mod tls;
 mod traces;
 mod trailers;

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use arc_swap::ArcSwap;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde::Deserialize;
 
+use super::access::{Access, Viewer};
 use super::host_check::KnownHosts;
 use super::limits::{EXPLAIN_URL_BYTES_MAX, STATS_KEYS_DEFAULT, STATS_KEYS_MAX};
 use super::{AdminSource, ExplainFormat, Readiness, dashboard, overview};
@@ -22,16 +24,23 @@ use super::{AdminSource, ExplainFormat, Readiness, dashboard, overview};
 type Source = State<Arc<dyn AdminSource>>;
 
 /// All routes; anything else is a 404, any method but GET and HEAD a 405.
-pub(super) fn router(source: Arc<dyn AdminSource>, hosts: KnownHosts) -> Router {
+pub(super) fn router(
+    source: Arc<dyn AdminSource>,
+    hosts: KnownHosts,
+    door: Arc<ArcSwap<Access>>,
+) -> Router {
+    let guarded = Router::new()
+        .route("/overview.json", get(overview))
+        .route("/stats", get(stats))
+        .route("/metrics", get(metrics))
+        .route("/explain", get(explain))
+        .route_layer(from_fn_with_state(door, admit));
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/dashboard", get(|| async { page(dashboard::PAGE) }))
-        .route("/overview.json", get(overview))
-        .route("/stats", get(stats))
-        .route("/metrics", get(metrics))
-        .route("/explain", get(explain))
+        .merge(guarded)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(source)
@@ -76,28 +85,30 @@ struct StatsQuestion {
 
 async fn stats(
     State(source): Source,
+    Extension(viewer): Extension<Viewer>,
     question: Result<Query<StatsQuestion>, QueryRejection>,
 ) -> Response {
     let Ok(Query(question)) = question else {
         return answer(StatusCode::BAD_REQUEST, TEXT, "keys: a number of keys to list\n");
     };
     let keys_max = question.keys.unwrap_or(STATS_KEYS_DEFAULT).min(STATS_KEYS_MAX);
-    long_answer(JSON, move || source.stats_json(keys_max)).await
+    long_answer(JSON, move || source.stats_json(&viewer, keys_max)).await
 }
 
 async fn overview(
     State(source): Source,
+    Extension(viewer): Extension<Viewer>,
     question: Result<Query<overview::Parameters>, QueryRejection>,
 ) -> Response {
     let question = question.ok().and_then(|Query(parameters)| parameters.bounded());
     let Some(question) = question else {
         return answer(StatusCode::BAD_REQUEST, TEXT, overview::USAGE);
     };
-    long_answer(JSON, move || source.overview_json(&question)).await
+    long_answer(JSON, move || source.overview_json(&viewer, &question)).await
 }
 
-async fn metrics(State(source): Source) -> Response {
-    long_answer(EXPOSITION, move || source.metrics_text()).await
+async fn metrics(State(source): Source, Extension(viewer): Extension<Viewer>) -> Response {
+    long_answer(EXPOSITION, move || source.metrics_text(&viewer)).await
 }
 
 #[derive(Deserialize)]
@@ -108,6 +119,7 @@ struct ExplainQuestion {
 
 async fn explain(
     State(source): Source,
+    Extension(viewer): Extension<Viewer>,
     question: Result<Query<ExplainQuestion>, QueryRejection>,
 ) -> Response {
     let Ok(Query(question)) = question else { return bad_question() };
@@ -119,7 +131,7 @@ async fn explain(
     if question.url.len() > EXPLAIN_URL_BYTES_MAX {
         return bad_question();
     }
-    match source.explain(&question.url, format) {
+    match source.explain(&viewer, &question.url, format) {
         Ok(text) => answer(StatusCode::OK, content_type, text),
         Err(why) => answer(StatusCode::BAD_REQUEST, TEXT, format!("{why}\n")),
     }
@@ -136,6 +148,27 @@ async fn not_found() -> Response {
 
 async fn method_not_allowed() -> Response {
     answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD are answered here\n")
+}
+
+/// Finds out who asks, or refuses: without a word on whether the token is wrong or missing.
+async fn admit(
+    State(door): State<Arc<ArcSwap<Access>>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    match door.load().admit(authorization) {
+        Ok(viewer) => {
+            request.extensions_mut().insert(viewer);
+            next.run(request).await
+        }
+        Err(refused) => {
+            let mut response = answer(StatusCode::UNAUTHORIZED, TEXT, format!("{refused}\n"));
+            let challenge = HeaderValue::from_static("Bearer realm=\"suzerain\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            response
+        }
+    }
 }
 
 async fn check_host(

@@ -14,15 +14,18 @@ struct Fake {
 }
 
 impl AdminSource for Fake {
-    fn stats_json(&self, keys_max: usize) -> String {
-        format!("{{\"keys_max\":{keys_max}}}")
+    fn stats_json(&self, viewer: &Viewer, keys_max: usize) -> String {
+        match viewer {
+            Viewer::Operator => format!("{{\"keys_max\":{keys_max}}}"),
+            Viewer::Tenant(tenant) => tenant.name.clone(),
+        }
     }
 
-    fn overview_json(&self, question: &OverviewQuestion) -> String {
+    fn overview_json(&self, _: &Viewer, question: &OverviewQuestion) -> String {
         format!("{question:?}")
     }
 
-    fn metrics_text(&self) -> String {
+    fn metrics_text(&self, _: &Viewer) -> String {
         "# HELP x y.\n".into()
     }
 
@@ -30,7 +33,7 @@ impl AdminSource for Fake {
         if self.draining.load(Relaxed) { Readiness::NotReady("draining") } else { Readiness::Ready }
     }
 
-    fn explain(&self, url: &str, format: ExplainFormat) -> Result<String, String> {
+    fn explain(&self, _: &Viewer, url: &str, format: ExplainFormat) -> Result<String, String> {
         if url == "bad" { Err("no scheme".into()) } else { Ok(format!("{format:?} {url}")) }
     }
 }
@@ -48,7 +51,9 @@ impl Running {
         let server = AdminServer::bind(config).unwrap();
         let address = server.local_addr().clone();
         let source = Arc::new(Fake::default());
-        let handle = Some(server.spawn(Arc::clone(&source) as Arc<dyn AdminSource>).unwrap());
+        let handle = Some(
+            server.spawn(Arc::clone(&source) as Arc<dyn AdminSource>, Access::default()).unwrap(),
+        );
         Self { handle, source, address }
     }
 
@@ -242,4 +247,39 @@ fn stop_does_not_wait_for_a_client_that_says_nothing() {
     let begun = std::time::Instant::now();
     drop(admin);
     assert!(begun.elapsed() < limits::HEAD_TIMEOUT);
+}
+
+#[test]
+fn tokens_decide_who_is_answered_and_may_change_meanwhile() {
+    let admin = Running::on_loopback();
+    let ask = |target: &str, authorization: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n");
+        let answer = admin.send(&request);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].to_owned(), head.to_owned(), body.to_owned())
+    };
+    assert_eq!(ask("/stats", "").0, "200", "nobody has a token");
+    assert_eq!(ask("/stats", "Authorization: Bearer guess\r\n").0, "401");
+    let digest = access::TokenDigest::of;
+    let tenant = access::Tenant {
+        name: "shop".into(),
+        tokens: vec![digest(b"of shop")],
+        ..Default::default()
+    };
+    let strictness = access::Strictness::Required;
+    let tokens = Access::new(strictness, &[digest(b"of operator")], vec![tenant]);
+    admin.handle.as_ref().unwrap().admit_by(tokens);
+    for target in ["/stats", "/overview.json", "/metrics", "/explain?url=http://a/"] {
+        for authorization in ["", "Authorization: Bearer of nobody\r\n", "Authorization: x\r\n"] {
+            let (status, head, body) = ask(target, authorization);
+            assert_eq!(status, "401", "{target}");
+            assert!(head.contains("www-authenticate: Bearer realm="), "{head}");
+            assert_eq!(body, "a token is wanted: Authorization: Bearer TOKEN\n");
+        }
+        assert_eq!(ask(target, "Authorization: Bearer of operator\r\n").0, "200", "{target}");
+    }
+    assert_eq!(ask("/stats", "Authorization: Bearer of shop\r\n").2, "shop");
+    for target in ["/", "/dashboard", "/healthz", "/readyz"] {
+        assert_eq!(ask(target, "").0, "200", "{target}");
+    }
 }

@@ -7,6 +7,7 @@ use route_table::{NodeLoadSnapshot, Route, TableHandle};
 
 use super::catalog::{self, Family};
 use super::{Collector, Page};
+use crate::admin::access::Viewer;
 use crate::deadline;
 
 /// Keys that get series of their own on one page.
@@ -19,26 +20,28 @@ pub const NODE_SERIES_MAX: usize = 4000;
 #[derive(Clone)]
 pub struct TableCollector {
     table: TableHandle,
+    viewer: Viewer,
 }
 
 impl TableCollector {
-    /// Shows what `table` holds.
-    pub fn new(table: TableHandle) -> Self {
-        Self { table }
+    /// Shows what `viewer` may see of `table`: totals are for operators alone.
+    pub fn new(table: TableHandle, viewer: Viewer) -> Self {
+        Self { table, viewer }
     }
 }
 
 impl Collector for TableCollector {
     fn collect(&self, page: &mut Page) {
         let table = self.table.snapshot();
-        let nodes: usize = table.iter().map(|route| route.nodes().len()).sum();
-        let asleep: usize = table.iter().map(|route| route.asleep().len()).sum();
-        page.sample(&catalog::KEYS, &[], table.len() as u64);
-        page.sample(&catalog::NODES, &[], nodes as u64);
-        page.sample(&catalog::NODES_ASLEEP, &[], asleep as u64);
-        page.sample(&catalog::TABLE_GENERATION, &[], table.generation());
-
-        let busiest = busiest(table.iter().map(|route| &**route), BUSIEST_KEYS_MAX);
+        if let Viewer::Operator = self.viewer {
+            let nodes: usize = table.iter().map(|route| route.nodes().len()).sum();
+            let asleep: usize = table.iter().map(|route| route.asleep().len()).sum();
+            page.sample(&catalog::KEYS, &[], table.len() as u64);
+            page.sample(&catalog::NODES, &[], nodes as u64);
+            page.sample(&catalog::NODES_ASLEEP, &[], asleep as u64);
+            page.sample(&catalog::TABLE_GENERATION, &[], table.generation());
+        }
+        let busiest = busiest(self.viewer.routes(&table), BUSIEST_KEYS_MAX);
         for route in &busiest {
             page.sample(&catalog::KEY_REQUESTS, &[route.key().as_str()], route.hits());
         }
@@ -165,7 +168,7 @@ mod tests {
         writer.stage_put(route);
         writer.publish();
         let mut page = Page::default();
-        TableCollector::new(table).collect(&mut page);
+        TableCollector::new(table, Viewer::Operator).collect(&mut page);
         let text = page.into_text();
         for line in [
             "suzerain_keys 1",

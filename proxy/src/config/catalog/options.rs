@@ -10,6 +10,7 @@ mod packets;
 mod privileges;
 mod relays;
 mod resilience;
+mod seeing;
 mod senders;
 mod streams;
 mod timeouts;
@@ -30,6 +31,7 @@ const PARTS: &[&[OptFacts]] = &[
     senders::SENDERS,
     on_demand::ON_DEMAND,
     streams::STREAMS,
+    seeing::SEEING,
     privileges::PRIVILEGES,
     traces::TRACES,
     timeouts::TIMEOUTS,
@@ -310,8 +312,9 @@ const ROUTER: &[OptFacts] = &[
         value: "IP:PORT|/PATH",
         default: "none",
         allowed: ADDRESS,
-        about: "Serve /healthz, /readyz, /stats, /metrics and /explain here.",
-        cost: "It has no password: keep it on loopback or a unix socket.",
+        about: "Serve a dashboard, statistics, metrics and explanations here: SEEING.md.",
+        cost: "Without a token it answers everybody who reaches it: keep it on loopback or a unix socket. \
+               What it says is not encrypted, tokens neither.",
         example: r#""127.0.0.1:9090""#,
     },
     OptFacts {

@@ -183,7 +183,8 @@ pub(super) fn in_flight(route: &Route) -> u64 {
     route.nodes().iter().map(|node| u64::from(node.load.in_flight())).sum()
 }
 
-fn refused(route: &Route) -> u64 {
+/// Requests the limits of a key refused.
+pub(super) fn refused(route: &Route) -> u64 {
     let load = route.load_if_used().map(|load| load.snapshot()).unwrap_or_default();
     load.limited + load.shed + load.queue_refused
 }
