@@ -8,7 +8,7 @@
 //! Workers never wait for this thread, and nothing here runs on theirs. Called by the composition
 //! root: `new`, `load_initial` before the first listener opens, then `spawn`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,6 +129,8 @@ pub struct CertLoader {
     subscribed: usize,
     watch: FileWatch,
     notices: Notices,
+    /// Pairs of the directory of which a file was missing when it was last looked for.
+    vanished: BTreeSet<Slot>,
     /// The slot looked at last.
     cursor: Option<Slot>,
     /// Names still to be looked at in this round.
@@ -157,6 +159,7 @@ impl CertLoader {
             subscribed: 0,
             watch: FileWatch::new(),
             notices: Notices::default(),
+            vanished: BTreeSet::new(),
             cursor: None,
             left_in_round: 0,
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),

@@ -25,6 +25,8 @@ pub const STORE_SHARDS: usize = 512;
 /// How old what is known of files may be when their subscription is renewed, in seconds: older, they
 /// are read again and not only looked at.
 pub const RENEWAL_READ_S: u64 = 30;
+/// How often a certificate directory that is watched is listed all the same, in seconds.
+pub const WATCHED_LISTING_S: u64 = 60;
 /// Directories watched besides the certificate directory; files of others are only looked at. Each
 /// costs the kernel about a kilobyte.
 pub const DIRECTORIES_WATCHED_MAX: usize = 65_536;

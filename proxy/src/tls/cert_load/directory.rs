@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::pair::Part;
 use super::tracked::PairTexts;
 use crate::tls::cert_store::{ClientAuth, Seat, ServedName};
-use crate::tls::limits::{DIRECTORY_NAMES_MAX, SETTLED_AFTER_S};
+use crate::tls::limits::{DIRECTORY_NAMES_MAX, SETTLED_AFTER_S, WATCHED_LISTING_S};
 
 /// The directory and when it was last listed.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub(super) struct CertDirectory {
     path: PathBuf,
     /// Time stamps of the directory when it was last listed.
     listed_at: Option<(i64, i64)>,
+    /// When that was, Unix time.
+    listed_unix: u64,
+    /// Whether somebody needs a listing.
+    is_wanted: bool,
 }
 
 /// The pairs of one listing.
@@ -52,7 +56,7 @@ struct Files {
 
 impl CertDirectory {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, listed_at: None }
+        Self { path, listed_at: None, listed_unix: 0, is_wanted: true }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -62,6 +66,13 @@ impl CertDirectory {
     /// Lists again next time even if the directory looks the same.
     pub(super) fn forget(&mut self) {
         self.listed_at = None;
+        self.is_wanted = true;
+    }
+
+    /// Whether a directory whose changes are told one by one is to be listed all the same: reading the
+    /// names of 100,000 certificates again for each of them would delay them all.
+    pub(super) fn is_due(&self, now_unix: u64) -> bool {
+        self.is_wanted || now_unix.abs_diff(self.listed_unix) >= WATCHED_LISTING_S
     }
 
     /// The pairs that the file `entry` may be a part of, those that are whole.
@@ -87,6 +98,7 @@ impl CertDirectory {
     /// If the directory cannot be read; what was listed before stays true for the caller.
     pub(super) fn list(&mut self, now_unix: u64) -> io::Result<Option<Listing>> {
         let facts = fs::metadata(&self.path)?;
+        (self.is_wanted, self.listed_unix) = (false, now_unix);
         let changed_at = (facts.mtime(), facts.mtime_nsec());
         if self.listed_at == Some(changed_at) {
             return Ok(None);

@@ -106,6 +106,9 @@ impl CertLoader {
     /// Reads again what is meant, as one generation.
     pub(super) fn reload(&mut self, what: &Reloadable, now_unix: u64) -> ReloadReport {
         let mut changes = Vec::new();
+        if let Some(directory) = &mut self.directory {
+            directory.forget();
+        }
         if let Err((path, error)) = self.list_directory(now_unix, &mut changes) {
             tracing::warn!(path = %path.display(), %error, "certificate directory not listed");
         }

@@ -12,10 +12,10 @@ use std::time::Instant;
 use super::directory::{Listing, split_name};
 use super::links::{Entry, entries};
 use super::notice::Chance;
-use super::tracked::{PairTexts, Tracked};
+use super::tracked::{PairTexts, Presence, Tracked};
 use super::watch::News;
 use super::{CertLoader, Slot, unix_now};
-use crate::tls::cert_store::{CertChange, CertSource, Layer, Seat};
+use crate::tls::cert_store::{CertChange, CertSource, Layer, Seat, ServedName};
 use crate::tls::limits::{DIRECTORY_NAMES_MAX, NAMES_PER_LOOK, NAMES_POLLED_PER_ROUND_MAX};
 
 impl CertLoader {
@@ -29,6 +29,7 @@ impl CertLoader {
         if let Err((_, error)) = self.list_directory(now_unix, &mut changes) {
             tracing::debug!(%error, "certificate directory not listed");
         }
+        self.look_for_vanished(&mut changes);
         self.store.publish(changes);
         let watched = &self.store.counters().directories_watched;
         watched.store(self.watch.len() as u64, Ordering::Relaxed);
@@ -98,6 +99,9 @@ impl CertLoader {
         if self.watch.list(directory.path()) {
             directory.forget();
         }
+        if self.watch.is_listed() && !directory.is_due(now_unix) {
+            return Ok(());
+        }
         let listed = directory.list(now_unix);
         let listing = listed.map_err(|error| (directory.path().into(), error))?;
         if let Some(listing) = listing {
@@ -136,12 +140,7 @@ impl CertLoader {
             }
         }
         for (name, seat) in gone {
-            let slot = Slot::Directory(name.clone(), seat);
-            tracing::info!(name = slot.to_string(), "certificate left the directory");
-            self.tracked.remove(&slot);
-            self.watch.forget(&slot);
-            self.store.troubles().clear(&slot.to_string());
-            changes.push(CertChange::Remove(Layer::Operator, name, seat));
+            changes.push(self.leave(name, seat));
         }
         for ((name, seat), texts) in listing.pairs {
             let tracked = Tracked::new(CertSource::Directory, texts);
@@ -160,16 +159,59 @@ impl CertLoader {
     /// An entry of the directory changed. What is gone, or not whole yet, is left to the next listing.
     fn adopt_entry(&mut self, entry: &OsStr, now: Instant) {
         let Some(directory) = &self.directory else { return };
-        for (name, seat, texts) in directory.pairs_beside(entry) {
+        let Some(file) = split_name(Path::new(entry)) else { return };
+        let pairs = directory.pairs_beside(entry);
+        for seat in Seat::ALL {
+            let slot = Slot::Directory(file.name.clone(), seat);
+            if self.tracked.get(&slot).is_some_and(|tracked| tracked.presence() != Presence::Whole)
+            {
+                self.vanished.insert(slot);
+            }
+        }
+        for (name, seat, texts) in pairs {
             self.adopt_pair(Slot::Directory(name, seat), texts, now);
         }
+    }
+
+    /// Files that are gone may be on their way back for a moment: they count when they are missed twice.
+    fn look_for_vanished(&mut self, changes: &mut Vec<CertChange>) {
+        for slot in std::mem::take(&mut self.vanished) {
+            let Some(tracked) = self.tracked.get_mut(&slot) else { continue };
+            let presence = tracked.presence();
+            if presence == Presence::Whole {
+                tracked.scans_missing = 0;
+                continue;
+            }
+            tracked.scans_missing += u32::from(presence != Presence::Half);
+            match (&slot, presence, tracked.scans_missing) {
+                (Slot::Directory(name, seat), Presence::Gone, 2..) => {
+                    changes.push(self.leave(name.clone(), *seat));
+                }
+                (_, Presence::Unguarded, 2..) => {
+                    tracked.scans_missing = 0;
+                    let texts = PairTexts { ca: None, ..tracked.texts.clone() };
+                    tracked.retarget(texts);
+                    self.notices.note(slot, Instant::now());
+                }
+                _ => drop(self.vanished.insert(slot)),
+            }
+        }
+    }
+
+    fn leave(&mut self, name: ServedName, seat: Seat) -> CertChange {
+        let slot = Slot::Directory(name.clone(), seat);
+        tracing::info!(name = slot.to_string(), "certificate left the directory");
+        self.tracked.remove(&slot);
+        self.watch.forget(&slot);
+        self.store.troubles().clear(&slot.to_string());
+        CertChange::Remove(Layer::Operator, name, seat)
     }
 
     fn adopt_pair(&mut self, slot: Slot, texts: PairTexts, now: Instant) {
         let is_full = self.tracked.len() - self.subscribed > DIRECTORY_NAMES_MAX;
         match self.tracked.get_mut(&slot) {
             // Authorities that are gone may be on their way.
-            Some(tracked) if tracked.texts.ca.is_some() && texts.ca.is_none() => {}
+            Some(tracked) if tracked.texts.ca.is_some() && texts.ca.is_none() => return,
             Some(tracked) if tracked.texts != texts => tracked.retarget(texts),
             Some(_) => {}
             None if is_full => return,
@@ -227,6 +269,9 @@ impl CertLoader {
     /// A whole round.
     #[cfg(test)]
     pub(super) fn tick(&mut self) {
+        if let Some(directory) = &mut self.directory {
+            directory.forget();
+        }
         self.begin_round();
         while self.left_in_round > 0 {
             self.look_on();

@@ -93,6 +93,19 @@ fn split_mandatory(mut text: Vec<u8>) -> (Vec<u8>, ClientAuth) {
     (text, ClientAuth::Required)
 }
 
+/// Which of the files of a pair are there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Presence {
+    /// All.
+    Whole,
+    /// All but the client authorities.
+    Unguarded,
+    /// The certificate or the key.
+    Half,
+    /// Neither certificate nor key.
+    Gone,
+}
+
 /// What a look at the files found.
 pub(super) enum Look {
     /// As when they were last read.
@@ -147,6 +160,21 @@ impl Tracked {
         self.texts = texts;
         self.complaint = None;
         self.forget_looks();
+    }
+
+    /// Which of its files are there.
+    pub(super) fn presence(&self) -> Presence {
+        let is_there = |text: &CertText| match text {
+            CertText::Path(path) => as_path(path).exists(),
+            CertText::Pem(_) => true,
+        };
+        let is_unguarded = self.texts.ca.as_ref().is_some_and(|ca| !is_there(ca));
+        match (is_there(&self.texts.crt), is_there(&self.texts.key)) {
+            (true, true) if is_unguarded => Presence::Unguarded,
+            (true, true) => Presence::Whole,
+            (false, false) => Presence::Gone,
+            _ => Presence::Half,
+        }
     }
 
     /// Reads the texts at the next look, whatever the files look like, and compares what they say.

@@ -80,11 +80,17 @@ impl FileWatch {
         let watch = match inotify.add_watch(path, events()) {
             Ok(watch) => watch,
             Err(error) => {
+                self.listed = None;
                 self.say_unwatched(&error.into());
                 return false;
             }
         };
         self.listed.replace(watch) != Some(watch)
+    }
+
+    /// Whether changes of the certificate directory are told.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.is_some()
     }
 
     /// Watches `slot` by these entries and by no others.

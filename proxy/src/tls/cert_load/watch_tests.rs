@@ -74,6 +74,35 @@ fn changed_files_of_the_directory_are_noticed_without_a_look_at_all() {
     assert!(!rig.is_served("a.example"));
 }
 
+/// A directory that is watched is not listed for every change; what left it is found all the same, and
+/// so are authorities that did.
+#[test]
+fn what_leaves_a_watched_directory_is_missed_twice_and_then_gone() {
+    let mut rig = rig();
+    let dir = rig.dir.path().to_path_buf();
+    pem(&["a.example"]).write(&dir, "a.example");
+    pem(&["b.example"]).write(&dir, "b.example");
+    fs::write(dir.join("b.example.ca"), pem(&["ca"]).crt).expect("writes");
+    rig.loader.load_initial().expect("loads");
+    let is_asking = |rig: &Rig| rig.id("b.example").entry().client_auth().is_some();
+    fs::remove_file(dir.join("a.example.key")).expect("removes");
+    fs::remove_file(dir.join("b.example.ca")).expect("removes");
+    rig.hear();
+    for _ in 0..2 {
+        assert!(is_asking(&rig));
+        rig.loader.begin_round();
+    }
+    rig.hear();
+    assert!(!is_asking(&rig), "missed twice");
+    assert!(rig.is_served("a.example"), "half of it is there");
+    fs::remove_file(dir.join("a.example.crt")).expect("removes");
+    rig.loader.begin_round();
+    assert!(rig.is_served("a.example"), "missed once");
+    rig.loader.begin_round();
+    assert!(!rig.is_served("a.example"));
+    assert!(rig.loader.vanished.is_empty());
+}
+
 /// The certificate comes first and its key later, once in time and once not.
 #[test]
 fn half_a_renewal_keeps_the_old_pair_and_is_told_of_only_if_it_stays_half() {
