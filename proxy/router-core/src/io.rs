@@ -24,6 +24,7 @@ use monoio::{
         OwnedWriteHalf, Splitable,
     },
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    utils::is_legacy,
 };
 use nix::{
     errno::Errno,

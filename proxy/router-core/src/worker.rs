@@ -318,7 +318,11 @@ async fn accept_loop<S: Service>(
 ) {
     loop {
         match listener.accept(&open.stop).await {
-            Ok(accepted) => admit(accepted, open.role.get(), &service, &admission),
+            Ok(accepted) => {
+                let admit = |accepted| admit(accepted, open.role.get(), &service, &admission);
+                admit(accepted);
+                listener.accept_waiting(admit);
+            }
             Err(_called_off) if open.stop.is_stopped() => return,
             Err(_scarce) => {
                 admission.shard.add(Counter::AcceptFailures, 1);

@@ -212,7 +212,7 @@ pub const GROUPS: &[Group] = &[
             call!(socketpair, SYS_socketpair, "wakeups between threads, and a successor"),
             call!(bind, SYS_bind, "listeners of a reload"),
             call!(listen, SYS_listen, "listeners of a reload"),
-            call!(accept4, SYS_accept4, "clients on epoll, the admin socket"),
+            call!(accept4, SYS_accept4, "clients, the admin socket"),
             call!(accept, SYS_accept, "clients on epoll"),
             call!(connect, SYS_connect, "nodes on epoll, the emperor, other routers"),
             call!(shutdown, SYS_shutdown, "the end of one direction"),

@@ -7,7 +7,8 @@
 use std::{cell::Cell, io, net::SocketAddr};
 
 use super::{
-    CancelHandle, Canceller, ReadHalf, TcpListener, UnixListener, WriteHalf, split_tcp, split_unix,
+    CancelHandle, Canceller, ReadHalf, Socket, TcpListener, TcpStream, UnixListener, UnixStream,
+    WriteHalf, is_legacy, split_tcp, split_unix,
 };
 
 /// A connection just accepted.
@@ -58,22 +59,88 @@ impl Default for AcceptStop {
 }
 
 /// A listening socket on a worker's runtime.
-pub enum Listener {
-    /// A TCP socket.
+pub struct Listener {
+    side: ListeningSide,
+    /// The same socket, for calls that do not wait.
+    plain: Socket,
+    patience: Patience,
+}
+
+enum ListeningSide {
     Tcp(TcpListener),
-    /// A unix stream socket.
     Unix(UnixListener),
+}
+
+/// When to look whether more connections wait than the one that was accepted.
+///
+/// Looking costs a system call. Where connections come one by one that is not worth it, so it is done the
+/// more rarely the more often it was in vain.
+#[derive(Debug, Default)]
+struct Patience {
+    /// Accepts until the next look.
+    left: Cell<u32>,
+    /// Accepts between two looks.
+    pause: Cell<u32>,
+}
+
+impl Patience {
+    fn is_over(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    fn note(&self, found: usize) {
+        let pause = if found > 0 { 0 } else { (2 * self.pause.get() + 1).min(PATIENCE_MAX) };
+        self.pause.set(pause);
+        self.left.set(pause);
+    }
 }
 
 impl Listener {
     /// Takes over a bound, listening, non-blocking TCP socket.
     pub fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
-        TcpListener::from_std(listener).map(Self::Tcp)
+        let plain = listener.try_clone()?.into();
+        let side = ListeningSide::Tcp(TcpListener::from_std(listener)?);
+        Ok(Self { side, plain, patience: Patience::default() })
     }
 
     /// Takes over a bound, listening, non-blocking unix socket.
     pub fn from_unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
-        UnixListener::from_std(listener).map(Self::Unix)
+        let plain = listener.try_clone()?.into();
+        let side = ListeningSide::Unix(UnixListener::from_std(listener)?);
+        Ok(Self { side, plain, patience: Patience::default() })
+    }
+
+    /// Passes on those that wait besides the one that was accepted last.
+    ///
+    /// An accept of the ring brings one in each turn, and then a turn does the work of one connection: what
+    /// the kernel does for a whole turn is done for each.
+    pub fn accept_waiting(&self, mut take: impl FnMut(Accepted)) {
+        // Without a ring an accept is such a call anyway.
+        if is_legacy() || !self.patience.is_over() {
+            return;
+        }
+        let mut found = 0;
+        while found < WAITING_MAX
+            && let Some(accepted) = self.accept_now()
+        {
+            found += 1;
+            take(accepted);
+        }
+        self.patience.note(found);
+    }
+
+    fn accept_now(&self) -> Option<Accepted> {
+        // What is wrong with it the next accept of the runtime will tell.
+        let (socket, peer) = self.plain.accept().ok()?;
+        let ((read, write), peer) = match self.side {
+            ListeningSide::Tcp(_) => {
+                (split_tcp(TcpStream::from_std(socket.into()).ok()?), peer.as_socket())
+            }
+            ListeningSide::Unix(_) => (split_unix(UnixStream::from_std(socket.into()).ok()?), None),
+        };
+        Some(Accepted { read, write, peer })
     }
 
     /// The next connection, unless `stop` comes first.
@@ -82,19 +149,24 @@ impl Listener {
     /// What the kernel said, or that it was stopped.
     pub async fn accept(&self, stop: &AcceptStop) -> io::Result<Accepted> {
         let called_off = stop.handle.clone();
-        let ((read, write), peer) = match self {
-            Self::Tcp(listener) => {
+        let ((read, write), peer) = match &self.side {
+            ListeningSide::Tcp(listener) => {
                 // It inherits TCP_NODELAY from its listener.
                 let (stream, peer) = listener.cancelable_accept(called_off).await?;
                 (split_tcp(stream), Some(peer))
             }
-            Self::Unix(listener) => {
+            ListeningSide::Unix(listener) => {
                 (split_unix(listener.cancelable_accept(called_off).await?.0), None)
             }
         };
         Ok(Accepted { read, write, peer })
     }
 }
+
+/// Connections passed on besides the one of an accept, before their work is done.
+const WAITING_MAX: usize = 16;
+/// Most accepts between two looks for more.
+const PATIENCE_MAX: u32 = 63;
 
 #[cfg(test)]
 mod tests {
@@ -117,6 +189,51 @@ mod tests {
         for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
             run(driver, test()).unwrap();
         }
+    }
+
+    /// Goal: those that came together are served in one turn, and nobody is taken twice or lost.
+    #[test]
+    fn connections_that_wait_are_all_passed_on_at_once() {
+        on_every_driver(|| async {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let address = socket.local_addr().unwrap();
+            let listener = Listener::from_tcp(socket).unwrap();
+            let stop = AcceptStop::new();
+            let clients: Vec<_> =
+                (0..WAITING_MAX).map(|_| TcpStream::connect(address).unwrap()).collect();
+            let mut accepted = vec![listener.accept(&stop).await.unwrap()];
+            listener.accept_waiting(|more| accepted.push(more));
+            // Without a ring each accept is such a call.
+            let expected = if is_legacy() { 1 } else { WAITING_MAX };
+            assert_eq!(accepted.len(), expected);
+            while accepted.len() < clients.len() {
+                accepted.push(listener.accept(&stop).await.unwrap());
+            }
+            let ports = |peers: Vec<Option<SocketAddr>>| {
+                let mut ports: Vec<_> = peers.iter().map(|peer| peer.unwrap().port()).collect();
+                ports.sort_unstable();
+                ports
+            };
+            let served = ports(accepted.iter().map(|accepted| accepted.peer).collect());
+            let asked = clients.iter().map(|client| client.local_addr().ok());
+            assert_eq!(served, ports(asked.collect()));
+        });
+    }
+
+    #[test]
+    fn looking_in_vain_makes_looks_rare_until_one_finds_something() {
+        let patience = Patience::default();
+        let accepts_until_look = || {
+            let waited = (0..).take_while(|_| !patience.is_over()).count();
+            patience.note(0);
+            waited
+        };
+        let waited: Vec<_> = (0..8).map(|_| accepts_until_look()).collect();
+        assert_eq!(waited, [0, 1, 3, 7, 15, 31, 63, 63]);
+        while !patience.is_over() {}
+        patience.note(3);
+        assert!(patience.is_over(), "more are likely to wait");
     }
 
     #[test]
