@@ -192,18 +192,11 @@ fn tell_route(told: &mut Explanation, route: Option<&Route>, sources: &Sources<'
     told.nodes = nodes::standings(route.nodes(), sources.now_ms, sources.now_unix);
     if told.nodes.is_empty() {
         told.status = Some(503);
-        told.problems.push(match route.asleep() {
-            _ if !route.nodes().is_empty() => {
-                "the key's nodes speak TLS or raw TCP, for listeners that pass that on".to_owned()
-            }
-            [] => "the key has no node".to_owned(),
-            asleep if sources.on_demand == Switch::On && asleep.iter().any(takes_requests) => {
-                told.status = None;
-                "the key has only vassals that sleep: a request has one spawned and waits"
-                    .to_owned()
-            }
-            _ => "the key has only vassals without an address".to_owned(),
-        });
+        let wakes = sources.on_demand == Switch::On && route.asleep().any(takes_requests);
+        if route.nodes().is_empty() && wakes {
+            told.status = None;
+        }
+        told.problems.push(nobody_serves(route, wakes).to_owned());
     } else if told.nodes.iter().all(NodeStanding::is_out) {
         let count = told.nodes.len();
         told.problems
@@ -211,6 +204,23 @@ fn tell_route(told: &mut Explanation, route: Option<&Route>, sources: &Sources<'
     }
     told.nodes.extend(nodes::foreign(route.nodes(), sources));
     told.nodes.extend(nodes::asleep(route.asleep(), sources));
+    told.nodes.extend(nodes::drained(route.drained(), sources));
+}
+
+/// Why no node of the key is given the request.
+fn nobody_serves(route: &Route, wakes: bool) -> &'static str {
+    let (sleeps, drained) = (route.asleep().next().is_some(), route.drained().next().is_some());
+    match (sleeps, drained) {
+        _ if !route.nodes().is_empty() => {
+            "the key's nodes speak TLS or raw TCP, for listeners that pass that on"
+        }
+        (true, _) if wakes => {
+            "the key has only vassals that sleep: a request has one spawned and waits"
+        }
+        (true, false) => "the key has only vassals without an address",
+        (_, true) => "an operator drained every node of the key that has an address",
+        (false, false) => "the key has no node",
+    }
 }
 
 fn takes_requests(node: &Arc<Node>) -> bool {

@@ -52,7 +52,7 @@ impl Sleeper {
         speech: Speech,
         admitted: Admitted,
     ) -> Option<Box<Self>> {
-        let mut asleep = route.asleep().iter();
+        let mut asleep = route.asleep();
         let can_wake =
             ctx.shared.emperor.is_some() && asleep.any(|node| speech.suits(node.facts.proto));
         can_wake.then(|| Box::new(Self { route: route.clone(), policy, speech, admitted }))

@@ -78,12 +78,14 @@ pub enum Departure {
     Unsubscribed,
     /// Its lease ran out.
     Lapsed,
-    /// A vassal moved to its address.
+    /// A vassal moved to its address, or the configuration has it now.
     Superseded,
     /// The key file that vouched for it changed or vanished.
     KeyRevoked,
     /// The operator allows its address no more.
     Disallowed,
+    /// An operator, who had added it, deleted it.
+    Deleted,
 }
 
 impl Departure {
@@ -96,6 +98,7 @@ impl Departure {
             Self::Superseded => "superseded",
             Self::KeyRevoked => "key_revoked",
             Self::Disallowed => "disallowed",
+            Self::Deleted => "deleted",
         }
     }
 }

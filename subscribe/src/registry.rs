@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use route_table::{Address, Algorithm, Generation, NodeFacts, NodeOrigin, RouteKey, TableWriter};
+use route_table::{Address, Algorithm, Generation, RouteKey, TableWriter};
 
 use crate::credentials::CredentialRules;
 use crate::datagram::Subscription;
@@ -22,6 +22,7 @@ use crate::upstream_policy::UpstreamPolicy;
 mod admission;
 mod config;
 mod identity;
+mod operator;
 mod reconfigure;
 mod restore;
 mod roster;
@@ -29,6 +30,7 @@ mod snapshot;
 mod view;
 
 pub use config::{Forwarding, Now, Peer, RegistryConfig, Source, VassalNames};
+pub use operator::StaticNodeError;
 pub use restore::Restored;
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
@@ -46,17 +48,6 @@ pub enum Verdict {
     Removed,
     /// Nothing happened, and why.
     Rejected(Reject),
-}
-
-/// Why a node of the configuration cannot be added.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum StaticNodeError {
-    /// The key has that address already.
-    #[error("the key has a node of this address already")]
-    Duplicate,
-    /// One of the `Limits`.
-    #[error("{0}")]
-    NoRoom(Reject),
 }
 
 /// Keys, nodes, leases and proofs of one router.
@@ -147,25 +138,6 @@ impl Registry {
         if let Some(proofs) = &mut self.proofs {
             proofs.keyring.vouch(&proven.file_name, &proven.key, route);
         }
-    }
-
-    /// Adds a node of the configuration: it has no lease, and datagrams can neither change nor
-    /// remove it. The upstream policy is not asked: the operator wrote it.
-    ///
-    /// # Errors
-    /// [`StaticNodeError`].
-    pub fn add_static(
-        &mut self,
-        key: RouteKey,
-        mut facts: NodeFacts,
-    ) -> Result<(), StaticNodeError> {
-        if self.roster.recognise(&key, &facts.address, None).by_address.is_some() {
-            return Err(StaticNodeError::Duplicate);
-        }
-        self.roster.check_room(&key).map_err(StaticNodeError::NoRoom)?;
-        facts.origin = NodeOrigin::Static;
-        self.roster.add(key, facts, self.algorithm, u64::MAX);
-        Ok(())
     }
 
     /// Ends the leases that ran out; returns how many.

@@ -21,6 +21,8 @@ pub enum Standing {
     Unhealthy,
     /// Has no address: its vassal sleeps.
     Asleep,
+    /// An operator keeps new requests from it.
+    Drained,
     /// Speaks TLS or raw TCP, and is for listeners that pass that on.
     Foreign,
 }
@@ -94,10 +96,25 @@ fn takes_requests(node: &Node) -> bool {
 }
 
 /// The nodes no request is offered to, because nothing connects to them. A name stands for an address.
-pub(super) fn asleep(nodes: &[Arc<Node>], sources: &Sources<'_>) -> Vec<NodeStanding> {
-    let told = nodes.iter().map(|node| NodeStanding {
+pub(super) fn asleep<'n>(
+    nodes: impl Iterator<Item = &'n Arc<Node>>,
+    sources: &Sources<'_>,
+) -> Vec<NodeStanding> {
+    let told = nodes.map(|node| NodeStanding {
         node: format!("vassal {}", node.facts.vassal().unwrap_or_default()),
         standing: Standing::Asleep,
+        ..describe(node, sources.now_ms, sources.now_unix)
+    });
+    told.collect()
+}
+
+/// The nodes no request is offered to, because an operator does not want that.
+pub(super) fn drained<'n>(
+    nodes: impl Iterator<Item = &'n Arc<Node>>,
+    sources: &Sources<'_>,
+) -> Vec<NodeStanding> {
+    let told = nodes.map(|node| NodeStanding {
+        standing: Standing::Drained,
         ..describe(node, sources.now_ms, sources.now_unix)
     });
     told.collect()
@@ -118,7 +135,7 @@ fn describe(node: &Node, now_ms: u64, now_unix: u64) -> NodeStanding {
         failures: load.failures,
         announced_s_ago: match facts.origin {
             NodeOrigin::Subscribed => Some(now_unix.saturating_sub(load.last_seen_unix)),
-            NodeOrigin::Static => None,
+            NodeOrigin::Static | NodeOrigin::Operator => None,
         },
     }
 }

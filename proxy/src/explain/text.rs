@@ -60,6 +60,7 @@ fn write_node(out: &mut fmt::Formatter<'_>, node: &NodeStanding) -> fmt::Result 
         Standing::Backup => write!(out, ": waits as a backup")?,
         Standing::Foreign => write!(out, ": takes no requests")?,
         Standing::Asleep => write!(out, ": asleep")?,
+        Standing::Drained => write!(out, ": drained")?,
         Standing::Cooling | Standing::Unhealthy => write!(out, ": skipped")?,
     }
     if node.unhealthy {

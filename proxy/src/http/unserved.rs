@@ -13,7 +13,7 @@ use crate::{context::Context, on_demand::Sleeper, policy::PolicyId};
 
 /// Counts a request that found no node, once: after a failed attempt it is that failure which counts.
 pub fn count(ctx: &Context, route: &Route, tried: &Tried) {
-    let sleeps = route.nodes().is_empty() && !route.asleep().is_empty();
+    let sleeps = route.nodes().is_empty() && route.asleep().next().is_some();
     let reason = if sleeps { Counter::Asleep } else { Counter::NoNode };
     ctx.shard.add(reason, u64::from(tried.is_empty()));
 }

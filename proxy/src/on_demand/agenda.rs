@@ -64,7 +64,7 @@ impl Agenda {
 
     /// The next step for the key of `route`.
     pub fn step(&mut self, route: &Arc<Route>, speech: Speech, now_ms: u64) -> Step {
-        let speaks = route.asleep().iter().filter(|node| speech.suits(node.facts.proto));
+        let speaks = route.asleep().filter(|node| speech.suits(node.facts.proto));
         let Some(level) = speaks.clone().map(|node| node.facts.backup).min() else {
             return Step::Wait;
         };

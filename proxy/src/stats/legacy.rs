@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use nix::unistd::{getgid, getuid};
-use route_table::{Node, NodeOrigin, Route, Table};
+use route_table::{Intake, Node, NodeOrigin, Route, Table};
 use router_core::deadline;
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub(super) struct StaticNode<'a> {
     key: &'a str,
     hits: u64,
     grace: u64,
+    /// Ours: an operator keeps new requests from it.
+    drained: bool,
 }
 
 #[derive(Serialize)]
@@ -84,6 +86,8 @@ struct SubscribedNode<'a> {
     unhealthy: bool,
     /// Ours: milliseconds this node is still skipped.
     cooling_ms: u64,
+    /// Ours: an operator keeps new requests from it.
+    drained: bool,
 }
 
 impl<'a> Stats<'a> {
@@ -129,12 +133,13 @@ pub(super) fn certified(certs: &[CertInfo]) -> HashSet<&str> {
 }
 
 pub(super) fn static_nodes(route: &Route) -> impl Iterator<Item = StaticNode<'_>> {
-    let configured = route.nodes().iter().filter(|node| node.facts.origin == NodeOrigin::Static);
+    let configured = route.all_nodes().filter(|n| n.facts.origin != NodeOrigin::Subscribed);
     configured.map(|node| StaticNode {
         name: &node.facts.announced,
         key: route.key().as_str(),
         hits: node.load.snapshot().requests,
         grace: 0,
+        drained: node.intake == Intake::Drained,
     })
 }
 
@@ -144,8 +149,7 @@ pub(super) fn subscription<'a>(
     certified: &HashSet<&str>,
 ) -> Option<Subscription<'a>> {
     let now_ms = deadline::process_ms();
-    let all = route.nodes().iter().chain(route.asleep());
-    let subscribed = all.filter(|n| n.facts.origin == NodeOrigin::Subscribed);
+    let subscribed = route.all_nodes().filter(|n| n.facts.origin == NodeOrigin::Subscribed);
     let nodes: Vec<_> = subscribed.map(|node| subscribed_node(node, now_ms)).collect();
     let key = route.key().as_str();
     (!nodes.is_empty()).then(|| Subscription {
@@ -190,6 +194,7 @@ fn subscribed_node(node: &Node, now_ms: u64) -> SubscribedNode<'_> {
         ejections: load.ejections,
         unhealthy: load.is_unhealthy,
         cooling_ms,
+        drained: node.intake == Intake::Drained,
     }
 }
 

@@ -43,7 +43,7 @@ pub use key_load::{KeyLoad, KeyLoadSnapshot};
 pub use limits::KEY_BYTES_MAX;
 pub use load::{NodeBusy, NodeLoad, NodeLoadSnapshot};
 pub use mount::MountKeys;
-pub use node::{Node, NodeCounters, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Speech};
+pub use node::{Intake, Node, NodeCounters, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Speech};
 pub use rate::{Rate, TooEarly};
 pub use route::{PickRules, Route, Tried};
 pub use standing::{CheckFound, CheckRules, EjectRules};

@@ -93,8 +93,20 @@ pub enum Opening {
 pub enum NodeOrigin {
     /// A subscription: it has a lease and may lapse.
     Subscribed,
-    /// The configuration: it stays until the router ends.
+    /// The configuration: it stays as long as that says so.
     Static,
+    /// Somebody who controls the running router: it stays until it is deleted.
+    Operator,
+}
+
+/// Whether a node is given new requests.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Intake {
+    /// It is, if it can serve.
+    #[default]
+    Open,
+    /// It is not: an operator lets it finish what it has.
+    Drained,
 }
 
 /// What is known about a node besides its counters.
@@ -136,6 +148,8 @@ pub struct Node {
     pub id: NodeId,
     /// What was announced or configured.
     pub facts: NodeFacts,
+    /// What an operator decided about it; its successors keep that.
+    pub intake: Intake,
     /// The counters, shared with the node's predecessor and successor.
     pub load: NodeCounters,
 }
@@ -176,13 +190,23 @@ const _: () = assert!(size_of::<Node>() <= 176); // with the counts of its Arc, 
 impl Node {
     /// A node seen for the first time.
     pub fn new(id: NodeId, facts: NodeFacts) -> Self {
-        Self { id, facts, load: NodeCounters::new() }
+        Self { id, facts, intake: Intake::Open, load: NodeCounters::new() }
     }
 
     /// The node at another address, or at none: the counters stay, but connections that are kept
     /// for the one number must not be used for the other.
     pub fn moved(self: &Arc<Self>, id: NodeId, facts: NodeFacts) -> Self {
-        Self { id, facts, load: NodeCounters::of(self) }
+        Self { id, facts, intake: self.intake, load: NodeCounters::of(self) }
+    }
+
+    /// The same node, given requests or not.
+    pub fn with_intake(self: &Arc<Self>, intake: Intake) -> Self {
+        Self { intake, ..self.with_facts(self.facts.clone()) }
+    }
+
+    /// Whether a request may be given to it at all.
+    pub fn takes_part(&self) -> bool {
+        self.intake == Intake::Open && !self.is_asleep()
     }
 
     /// Whether it has no address, so that no request can be given to it.
@@ -192,7 +216,7 @@ impl Node {
 
     /// The same node with other facts: identity and counters stay.
     pub fn with_facts(self: &Arc<Self>, facts: NodeFacts) -> Self {
-        Self { id: self.id, facts, load: NodeCounters::of(self) }
+        Self { id: self.id, facts, intake: self.intake, load: NodeCounters::of(self) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::balance::{self, Algorithm, Ramp};
 use crate::key::RouteKey;
 use crate::key_load::KeyLoad;
 use crate::limits::TRIED_NODES_MAX;
-use crate::node::{Node, NodeId, Speech};
+use crate::node::{Intake, Node, NodeId, Speech};
 
 /// Nodes that can be picked. Most keys have one, which then needs no list of its own.
 #[derive(Debug)]
@@ -20,15 +20,15 @@ enum Nodes {
     Any(Box<[Arc<Node>]>),
 }
 
-/// Nodes without an address. Hardly any key has one, so they are behind a pointer.
-type Asleep = Option<Box<Vec<Arc<Node>>>>;
+/// Nodes that cannot be picked. Hardly any key has one, so they are behind a pointer.
+type Resting = Option<Box<Vec<Arc<Node>>>>;
 
 /// The nodes that serve one key, in order of subscription.
 #[derive(Debug)]
 pub struct Route {
     key: RouteKey,
     nodes: Nodes,
-    asleep: Asleep,
+    resting: Resting,
     hits: AtomicU64,
     turn: AtomicU32,
     algorithm: Algorithm,
@@ -70,11 +70,11 @@ impl Default for PickRules {
 impl Route {
     /// A route of a key seen for the first time. `nodes` stand in order of subscription.
     pub fn new(key: RouteKey, nodes: impl Into<Box<[Arc<Node>]>>, algorithm: Algorithm) -> Self {
-        let (nodes, asleep) = part(nodes.into().into_vec());
+        let (nodes, resting) = part(nodes.into().into_vec());
         Self {
             key,
             nodes,
-            asleep,
+            resting,
             hits: AtomicU64::new(0),
             turn: AtomicU32::new(0),
             algorithm,
@@ -86,11 +86,11 @@ impl Route {
     ///
     /// Hits counted on the old route after this are lost; that is a moment's worth.
     pub fn with_nodes(&self, nodes: impl Into<Box<[Arc<Node>]>>) -> Self {
-        let (nodes, asleep) = part(nodes.into().into_vec());
+        let (nodes, resting) = part(nodes.into().into_vec());
         Self {
             key: self.key.clone(),
             nodes,
-            asleep,
+            resting,
             hits: AtomicU64::new(self.hits()),
             turn: AtomicU32::new(self.turn.load(Relaxed)),
             algorithm: self.algorithm,
@@ -111,9 +111,24 @@ impl Route {
         }
     }
 
-    /// Nodes without an address: their vassals sleep. They are never picked.
-    pub fn asleep(&self) -> &[Arc<Node>] {
-        self.asleep.as_deref().map_or(&[], Vec::as_slice)
+    /// The nodes that are never picked: drained, or without an address.
+    pub fn resting(&self) -> &[Arc<Node>] {
+        self.resting.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Those of them whose vassals sleep and may be woken.
+    pub fn asleep(&self) -> impl Iterator<Item = &Arc<Node>> + Clone {
+        self.resting().iter().filter(|node| node.intake == Intake::Open)
+    }
+
+    /// Those of them that an operator drained.
+    pub fn drained(&self) -> impl Iterator<Item = &Arc<Node>> + Clone {
+        self.resting().iter().filter(|node| node.intake == Intake::Drained)
+    }
+
+    /// Every node: first those that can be picked.
+    pub fn all_nodes(&self) -> impl Iterator<Item = &Arc<Node>> + Clone {
+        self.nodes().iter().chain(self.resting())
     }
 
     /// How requests are spread over the nodes.
@@ -202,14 +217,14 @@ impl Route {
     }
 }
 
-/// Nodes that can be picked, and those that sleep.
-fn part(nodes: Vec<Arc<Node>>) -> (Nodes, Asleep) {
-    let (asleep, awake): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.is_asleep());
+/// Nodes that can be picked, and those that cannot.
+fn part(nodes: Vec<Arc<Node>>) -> (Nodes, Resting) {
+    let (awake, resting): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|node| node.takes_part());
     let awake = match <[Arc<Node>; 1]>::try_from(awake) {
         Ok(one) => Nodes::One(one),
         Err(any) => Nodes::Any(any.into()),
     };
-    (awake, (!asleep.is_empty()).then(|| Box::new(asleep)))
+    (awake, (!resting.is_empty()).then(|| Box::new(resting)))
 }
 
 /// The nodes a request was already offered.

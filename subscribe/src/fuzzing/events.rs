@@ -222,10 +222,7 @@ impl Run {
         assert_eq!(table.generation(), self.table.snapshot().generation());
         let routed: BTreeSet<_> = table
             .iter()
-            .flat_map(|route| {
-                let nodes = route.nodes().iter().chain(route.asleep());
-                nodes.map(|node| (route.key(), Arc::as_ptr(node)))
-            })
+            .flat_map(|route| route.all_nodes().map(|node| (route.key(), Arc::as_ptr(node))))
             .collect();
         let held: BTreeSet<_> =
             self.registry.table_view().map(|view| (view.key, Arc::as_ptr(view.node))).collect();

@@ -56,7 +56,8 @@ fn check(state: &[u8]) {
 
 fn nodes(registry: &Registry) -> BTreeSet<String> {
     let line = |view: crate::NodeView<'_>| {
-        format!("{} {:?} {} {}", view.key, view.node.facts, view.node.load.due_ms(), view.sni)
+        let (facts, intake) = (&view.node.facts, view.node.intake);
+        format!("{} {facts:?} {intake:?} {} {}", view.key, view.node.load.due_ms(), view.sni)
     };
     registry.table_view().map(line).collect()
 }
@@ -116,7 +117,18 @@ mod tests {
             let source = Source::of(Peer::Unix);
             registry.apply(now, &source, &announce(&fields), &mut NoFiles);
         }
-        assert_eq!(registry.stats().nodes, 4);
+        let key = route_table::RouteKey::parse(b"c.example").expect("a key");
+        let added = registry.table_view().next().map(|view| view.node.facts.clone());
+        let address = route_table::Address::parse(b"127.0.0.1:4").expect("an address");
+        let added = added.map(|facts| route_table::NodeFacts {
+            address: address.clone(),
+            announced: "127.0.0.1:4".into(),
+            announcer: None,
+            ..facts
+        });
+        registry.add_operators(key.clone(), added.expect("a node")).expect("room");
+        registry.set_intake(&key, &address, route_table::Intake::Drained);
+        assert_eq!(registry.stats().nodes, 5);
         registry.export(now)
     }
 

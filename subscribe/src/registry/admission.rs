@@ -95,7 +95,7 @@ impl Registry {
     fn check_known(&self, wish: Wish, claim: &Claim<'_>) -> Result<(), Reject> {
         let known = &claim.known;
         let there = known.by_address.as_ref().map(|node| node.facts.origin);
-        if there == Some(NodeOrigin::Static) {
+        if there.is_some_and(|origin| origin != NodeOrigin::Subscribed) {
             return Err(Reject::StaticNode);
         }
         let concerned = match wish {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use route_table::{Address, NodeFacts, NodeOrigin, RouteKey};
+use route_table::{Address, Intake, NodeFacts, NodeOrigin, RouteKey};
 
 use super::{Now, Registry, RegistryConfig, StaticNodeError};
 use crate::effect::Departure;
@@ -80,7 +80,8 @@ impl Registry {
     }
 
     /// Makes the nodes of the configuration these. One that stays the same keeps its counters; one that
-    /// was subscribed until now is the operator's from now on.
+    /// was subscribed, or added by an operator, is the configuration's from now on. What is drained
+    /// stays so, and nodes of operators elsewhere are left alone.
     ///
     /// # Errors
     /// The key of one that there is no room for, and why. The others are there.
@@ -93,7 +94,7 @@ impl Registry {
             facts.origin = NodeOrigin::Static;
             missing.insert((key, facts.address.clone()), facts);
         }
-        let mut gone = Vec::new();
+        let (mut gone, mut drained) = (Vec::new(), Vec::new());
         for (key, node) in self.roster.iter() {
             let place = (key.clone(), node.facts.address.clone());
             let stays = match missing.get(&place) {
@@ -101,14 +102,22 @@ impl Registry {
                 None => node.facts.origin != NodeOrigin::Static,
             };
             if !stays {
-                gone.push((place.0, node.id, node.facts.origin));
+                if node.intake == Intake::Drained {
+                    drained.push(place.clone());
+                }
+                gone.push((place, node.id, node.facts.origin));
             } else if node.facts.origin == NodeOrigin::Static {
                 missing.remove(&place);
             }
         }
-        for (key, id, origin) in gone {
+        for ((key, address), id, origin) in gone {
             match origin {
                 NodeOrigin::Static => self.roster.remove_static(&key, id),
+                NodeOrigin::Operator => {
+                    if let Some(departed) = self.roster.remove_operators(&key, &address) {
+                        self.depart(departed, Departure::Superseded);
+                    }
+                }
                 NodeOrigin::Subscribed => {
                     if let Some(departed) = self.roster.remove(&key, id) {
                         self.depart(departed, Departure::Superseded);
@@ -122,6 +131,9 @@ impl Registry {
             if let Err(why) = self.add_static(key, facts) {
                 refused = Some((text, why));
             }
+        }
+        for (key, address) in drained {
+            self.set_intake(&key, &address, Intake::Drained);
         }
         refused.map_or(Ok(()), Err)
     }

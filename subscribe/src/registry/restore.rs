@@ -7,13 +7,13 @@
 
 use std::collections::HashMap;
 
-use route_table::{Address, Algorithm, NodeFacts, NodeOrigin, RouteKey};
+use route_table::{Address, Algorithm, Intake, NodeFacts, NodeOrigin, RouteKey};
 
-use super::{Now, Registry, VassalNames};
+use super::{Now, Registry, StaticNodeError, VassalNames};
 use crate::keyring::KeyFiles;
 use crate::reject::Reject;
 use crate::state::StateError;
-use crate::state::record::{ClaimRecord, NodeRecord, Record, records};
+use crate::state::record::{ClaimRecord, NodeRecord, OperatorRecord, Record, records};
 use crate::verify::KeyPrint;
 
 /// What came of a state.
@@ -74,6 +74,13 @@ impl Registry {
                         Err(_) => restored.refused += 1,
                     }
                 }
+                Record::Operator(record) => match self.restore_operators(&record) {
+                    Ok(()) => restored.nodes += 1,
+                    Err(_) => restored.refused += 1,
+                },
+                Record::Drained { key, announced, vassal } => {
+                    self.restore_drained(key, announced, vassal);
+                }
                 Record::Claim(record) => self.restore_claim(&record),
                 Record::End { .. } => {}
             }
@@ -121,7 +128,7 @@ impl Registry {
         let known = self.roster.recognise(key, &facts.address, facts.vassal());
         match known.announced().map(|node| node.facts.origin) {
             None => self.roster.check_room(key),
-            Some(NodeOrigin::Static) => Err(Reject::StaticNode),
+            Some(NodeOrigin::Static | NodeOrigin::Operator) => Err(Reject::StaticNode),
             Some(NodeOrigin::Subscribed) => Err(Reject::DuplicateItem),
         }
     }
@@ -153,6 +160,31 @@ impl Registry {
         let node = self.roster.add(key, facts, algorithm, due_ms);
         let (seen_unix, cores, backlog) = record.last;
         node.load.note_announce(seen_unix, cores, backlog);
+    }
+
+    fn restore_operators(&mut self, record: &OperatorRecord<'_>) -> Result<(), Reject> {
+        let key = RouteKey::parse(record.node.key.as_bytes()).map_err(|_| Reject::BadKey)?;
+        let facts = record.facts()?;
+        self.add_operators(key, facts).map_err(|error| match error {
+            StaticNodeError::Duplicate => Reject::StaticNode,
+            StaticNodeError::NoRoom(reject) => reject,
+        })
+    }
+
+    /// A node that did not come back, or that the configuration has no more, is not drained either.
+    fn restore_drained(&mut self, key: &str, announced: &str, vassal: Option<&str>) {
+        let Ok(key) = RouteKey::parse(key.as_bytes()) else { return };
+        let address = match announced {
+            "" => Address::Nowhere,
+            text => match Address::parse(text.as_bytes()) {
+                Ok(address) => address,
+                Err(_) => return,
+            },
+        };
+        let known = self.roster.recognise(&key, &address, vassal);
+        if let Some(id) = known.announced().map(|node| node.id) {
+            self.roster.set_intake(&key, |node| node.id == id, Intake::Drained);
+        }
     }
 
     fn restore_claim(&mut self, record: &ClaimRecord<'_>) {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use route_table::{
-    Address, Algorithm, Generation, Node, NodeFacts, NodeId, NodeOrigin, Route, RouteKey,
+    Address, Algorithm, Generation, Intake, Node, NodeFacts, NodeId, NodeOrigin, Route, RouteKey,
     TableWriter,
 };
 
@@ -124,7 +124,7 @@ impl Roster {
         due_ms: u64,
         facts: Option<NodeFacts>,
     ) -> Arc<Node> {
-        debug_assert_ne!(node.facts.origin, NodeOrigin::Static);
+        debug_assert_eq!(node.facts.origin, NodeOrigin::Subscribed);
         debug_assert!(self.nodes_of(key).any(|held| Arc::ptr_eq(held, node)), "it is held");
         node.load.set_due_ms(due_ms);
         let Some(facts) = facts else { return Arc::clone(node) };
@@ -142,6 +142,31 @@ impl Roster {
             }
         }
         after
+    }
+
+    /// Gives a node new requests or not; says whether that is a change. `None`: it is not there.
+    pub fn set_intake(
+        &mut self,
+        key: &RouteKey,
+        is_it: impl Fn(&Node) -> bool,
+        intake: Intake,
+    ) -> Option<bool> {
+        let before = Arc::clone(self.nodes_of(key).find(|node| is_it(node))?);
+        if before.intake == intake {
+            return Some(false);
+        }
+        let after = Arc::new(before.with_intake(intake));
+        for held in &mut self.draft(key).nodes {
+            if held.id == after.id {
+                *held = Arc::clone(&after);
+            }
+        }
+        Some(true)
+    }
+
+    /// Takes out the node at this address, if an operator put it there.
+    pub fn remove_operators(&mut self, key: &RouteKey, at: &Address) -> Option<Departed> {
+        self.take_of(NodeOrigin::Operator, key, |node| node.facts.address == *at)
     }
 
     /// Takes out a subscribed node.
@@ -189,6 +214,10 @@ impl Roster {
         Some(self.writer.publish())
     }
 
+    pub fn has_key(&self, key: &RouteKey) -> bool {
+        self.nodes_of(key).next().is_some()
+    }
+
     pub fn keys(&self) -> usize {
         self.keys
     }
@@ -210,8 +239,9 @@ impl Roster {
         });
         let settled = self.writer.table().iter().filter(|route| !self.is_drafted(route.key()));
         drafted.chain(
-            settled
-                .flat_map(|route| all_of(route).map(|node| (route.key(), route.algorithm(), node))),
+            settled.flat_map(|route| {
+                route.all_nodes().map(|node| (route.key(), route.algorithm(), node))
+            }),
         )
     }
 
@@ -238,7 +268,7 @@ impl Roster {
         let table = self.writer.table();
         self.drafts.entry(key.clone()).or_insert_with(|| match table.get(key.as_str()) {
             Some(route) => {
-                Draft { nodes: all_of(route).cloned().collect(), algorithm: route.algorithm() }
+                Draft { nodes: route.all_nodes().cloned().collect(), algorithm: route.algorithm() }
             }
             None => Draft { nodes: Vec::with_capacity(1), algorithm: Algorithm::default() },
         })
@@ -257,8 +287,17 @@ impl Roster {
     }
 
     fn take(&mut self, key: &RouteKey, is_it: impl Fn(&Node) -> bool) -> Option<Departed> {
+        self.take_of(NodeOrigin::Subscribed, key, is_it)
+    }
+
+    fn take_of(
+        &mut self,
+        origin: NodeOrigin,
+        key: &RouteKey,
+        is_it: impl Fn(&Node) -> bool,
+    ) -> Option<Departed> {
         let subscribed = |node: &Node| node.facts.origin == NodeOrigin::Subscribed;
-        let it = |node: &Arc<Node>| subscribed(node) && is_it(node);
+        let it = |node: &Arc<Node>| node.facts.origin == origin && is_it(node);
         // Looked for first: a draft of a key that is not there would publish for nothing.
         self.nodes_of(key).find(|node| it(node))?;
         let nodes = &mut self.draft(key).nodes;
@@ -295,11 +334,6 @@ impl Roster {
     }
 }
 
-/// The nodes of a route, those that sleep last.
-fn all_of(route: &Route) -> impl Iterator<Item = &Arc<Node>> + Clone {
-    route.nodes().iter().chain(route.asleep())
-}
-
 /// The nodes of a key, unpublished changes considered.
 fn nodes_of<'r>(
     drafts: &'r HashMap<RouteKey, Draft>,
@@ -309,7 +343,7 @@ fn nodes_of<'r>(
     let draft = if drafts.is_empty() { None } else { drafts.get(key) };
     let route = if draft.is_some() { None } else { writer.table().get(key.as_str()) };
     let drafted = draft.into_iter().flat_map(|draft| &draft.nodes);
-    drafted.chain(route.into_iter().flat_map(|route| all_of(route)))
+    drafted.chain(route.into_iter().flat_map(|route| route.all_nodes()))
 }
 
 /// When a lease really ends; nothing if its node left.

@@ -1,6 +1,6 @@
 //! Verdicts, leases, limits and effects of an unsigned registry; proofs are in `tests/`.
 
-use route_table::{Proto, TableHandle};
+use route_table::{NodeFacts, NodeOrigin, Proto, TableHandle};
 
 use super::*;
 use crate::Command;

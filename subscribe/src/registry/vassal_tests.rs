@@ -77,7 +77,7 @@ impl Rig {
         let table = self.table.snapshot();
         let Some(route) = table.get("a.example") else { return (Vec::new(), 0) };
         let awake = route.nodes().iter().map(|node| node.facts.address.to_string());
-        (awake.collect(), route.asleep().len())
+        (awake.collect(), route.asleep().count())
     }
 
     fn only(&self) -> Arc<Node> {

@@ -100,6 +100,12 @@ impl Registry {
         }
     }
 
+    /// Whether a key has a node, unpublished changes considered.
+    #[must_use]
+    pub fn has_key(&self, key: &RouteKey) -> bool {
+        self.roster.has_key(key)
+    }
+
     /// Every node, in no order. Unpublished changes show already.
     pub fn table_view(&self) -> impl Iterator<Item = NodeView<'_>> {
         self.roster.iter().map(|(key, node)| NodeView {

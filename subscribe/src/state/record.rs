@@ -53,6 +53,18 @@ pub enum Record<'a> {
         /// Without this one.
         records: u64,
     },
+    /// A node without a lease that an operator added.
+    #[serde(borrow)]
+    Operator(OperatorRecord<'a>),
+    /// An operator keeps new requests from a node. After all nodes.
+    Drained {
+        /// The key it serves.
+        key: &'a str,
+        /// Its address as announced; empty while it sleeps.
+        announced: &'a str,
+        /// Its name, if it said one.
+        vassal: Option<&'a str>,
+    },
 }
 
 /// A name of the replay memory and its stamps.
@@ -106,6 +118,38 @@ pub struct NodeRecord<'a> {
     pub left_ms: u64,
     /// When it was last heard of, its cores and its backlog then.
     pub last: (u64, u32, u32),
+}
+
+/// A node that an operator added.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+pub struct OperatorRecord<'a> {
+    /// What nodes have in common. It has no lease, so nothing is left of one.
+    #[serde(borrow)]
+    pub node: NodeRecord<'a>,
+    /// Place in [`OPENINGS`].
+    pub opening: u8,
+}
+
+impl<'a> OperatorRecord<'a> {
+    /// What is to be known of a node.
+    pub fn of(key: &'a RouteKey, algorithm: Algorithm, node: &'a Node) -> Self {
+        let opening = place(&OPENINGS, node.facts.opening);
+        let node = NodeRecord { left_ms: 0, ..NodeRecord::of(key, algorithm, node, 0) };
+        Self { node, opening }
+    }
+
+    /// The facts it states, if an operator may state them.
+    ///
+    /// # Errors
+    /// A [`Reject`] that says what is wrong.
+    pub fn facts(&self) -> Result<NodeFacts, Reject> {
+        let (_, facts) = self.node.facts()?;
+        if facts.address == Address::Nowhere {
+            return Err(Reject::MissingAddress);
+        }
+        let opening = OPENINGS.get(usize::from(self.opening)).ok_or(Reject::BadNumber)?;
+        Ok(NodeFacts { opening: *opening, origin: NodeOrigin::Operator, ..facts })
+    }
 }
 
 impl<'a> NodeRecord<'a> {
@@ -263,4 +307,5 @@ fn place<T: PartialEq>(list: &[T], value: T) -> u8 {
 
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::Wrr, Algorithm::Lrc, Algorithm::Wlrc, Algorithm::IpHash, Algorithm::P2c];
+const OPENINGS: [Opening; 2] = [Opening::Plain, Opening::ProxyV2];
 const PROTOS: [Proto; 5] = [Proto::Uwsgi, Proto::Http, Proto::H2c, Proto::Tls, Proto::Tcp];

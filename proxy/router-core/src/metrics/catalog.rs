@@ -169,6 +169,8 @@ families! {
         "Nodes in the route table that can be given requests, over all keys.";
     NODES_ASLEEP = Gauge "suzerain_nodes_asleep" []
         "Vassals in the route table that have no address.";
+    NODES_DRAINED = Gauge "suzerain_nodes_drained" []
+        "Nodes in the route table that an operator keeps new requests from.";
     TABLE_GENERATION = Gauge "suzerain_table_generation" []
         "Number of the published route table; rises by one per publish.";
     KEY_REQUESTS = Counter "suzerain_key_requests_total" ["key"]

@@ -35,10 +35,12 @@ impl Collector for TableCollector {
         let table = self.table.snapshot();
         if let Viewer::Operator = self.viewer {
             let nodes: usize = table.iter().map(|route| route.nodes().len()).sum();
-            let asleep: usize = table.iter().map(|route| route.asleep().len()).sum();
+            let asleep: usize = table.iter().map(|route| route.asleep().count()).sum();
+            let drained: usize = table.iter().map(|route| route.drained().count()).sum();
             page.sample(&catalog::KEYS, &[], table.len() as u64);
             page.sample(&catalog::NODES, &[], nodes as u64);
             page.sample(&catalog::NODES_ASLEEP, &[], asleep as u64);
+            page.sample(&catalog::NODES_DRAINED, &[], drained as u64);
             page.sample(&catalog::TABLE_GENERATION, &[], table.generation());
         }
         let busiest = busiest(self.viewer.routes(&table), BUSIEST_KEYS_MAX);

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use route_table::{Node, NodeOrigin, Route};
+use route_table::{Intake, Node, NodeOrigin, Route};
 use router_core::admin::{KeyOrder, KeySort, OverviewQuestion};
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,8 @@ pub enum NodeState {
     Cooling,
     /// Not until a health check succeeds.
     Unhealthy,
+    /// Not until an operator takes that back.
+    Drained,
     /// It has no address.
     Asleep,
 }
@@ -87,7 +89,7 @@ pub enum NodeState {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lease {
-    /// Configured: for good.
+    /// Configured, or added by an operator: for good.
     Static,
     /// So many milliseconds from now.
     LeftMs(u64),
@@ -136,7 +138,7 @@ impl KeyPage {
 impl KeyRow {
     fn of(route: &Route, clocks: &Clocks<'_>) -> Self {
         let load = route.load_if_used().map(|load| load.snapshot()).unwrap_or_default();
-        let nodes = route.nodes().iter().chain(route.asleep());
+        let nodes = route.all_nodes();
         Self {
             key: route.key().to_string(),
             per_second: clocks.since.per_second(route),
@@ -144,7 +146,7 @@ impl KeyRow {
             in_flight: in_flight(route),
             waiting: load.waiting,
             refused: refused(route),
-            nodes_total: route.nodes().len() + route.asleep().len(),
+            nodes_total: route.nodes().len() + route.resting().len(),
             nodes: nodes.take(NODES_MAX).map(|node| NodeRow::of(node, clocks)).collect(),
         }
     }
@@ -158,13 +160,14 @@ impl NodeRow {
             vassal: facts.vassal().map(str::to_owned),
             proto: facts.proto.as_str().to_owned(),
             state: match () {
+                () if node.intake == Intake::Drained => NodeState::Drained,
                 () if node.is_asleep() => NodeState::Asleep,
                 () if load.is_unhealthy => NodeState::Unhealthy,
                 () if load.cooling_until_ms > clocks.now_ms => NodeState::Cooling,
                 () => NodeState::Ready,
             },
             lease: match facts.origin {
-                NodeOrigin::Static => Lease::Static,
+                NodeOrigin::Static | NodeOrigin::Operator => Lease::Static,
                 NodeOrigin::Subscribed => {
                     Lease::LeftMs(node.load.due_ms().saturating_sub(clocks.lease_ms))
                 }
@@ -180,7 +183,7 @@ impl NodeRow {
 
 /// Exchanges the nodes of a key have in hand.
 pub(super) fn in_flight(route: &Route) -> u64 {
-    route.nodes().iter().map(|node| u64::from(node.load.in_flight())).sum()
+    route.all_nodes().map(|node| u64::from(node.load.in_flight())).sum()
 }
 
 /// Requests the limits of a key refused.
@@ -197,7 +200,7 @@ fn rank(sort: KeySort, order: KeyOrder, route: &Route, since: &Since<'_>) -> u64
         KeySort::Requests => route.hits(),
         KeySort::Refused => refused(route),
         KeySort::InFlight => in_flight(route),
-        KeySort::Nodes => (route.nodes().len() + route.asleep().len()) as u64,
+        KeySort::Nodes => (route.nodes().len() + route.resting().len()) as u64,
     };
     match order {
         KeyOrder::Natural => u64::MAX - most,
