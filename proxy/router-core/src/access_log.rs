@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+pub use format::utc_text;
 pub use sink::LogSink;
 pub use writer::AccessLogWriter;
 

@@ -8,6 +8,7 @@
 //! | subscriber | receive datagrams, verify them, publish the route table |
 //! | access-log writer | write what workers left in their buffers |
 //! | admin | read statistics |
+//! | ctl | ask the subscriber and main for changes |
 //! | main | signals, start and end of all others |
 //!
 //! The runtime of the workers is named in [`runtime`] and [`io`] only.
@@ -18,6 +19,7 @@ pub mod admin;
 pub mod buffer;
 pub mod burst;
 pub mod clients;
+pub mod ctl;
 pub mod deadline;
 pub mod drain;
 pub mod estate;

@@ -32,6 +32,7 @@ mod key_directories;
 mod key_watch;
 pub mod limits;
 pub mod line_budget;
+mod operate;
 mod pause;
 #[cfg(test)]
 mod pause_tests;
@@ -42,6 +43,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod thread_loop;
+mod trail;
 mod view;
 
 pub use counters::SubscriptionCounters;
@@ -49,12 +51,15 @@ use effects::Effects;
 use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, FREEZE_WAIT_MS_MAX, VIEW_WAIT_MS_MAX};
+pub use operate::{Operated, Operation, OperationError};
 use pause::{CatchUp, PausableClock};
 use receive::Arena;
 pub use reconfigure::{Reconfiguration, Standing};
 use relay::Relay;
 use socket::{AskCredentials, DatagramSocket, Senders};
 use thread_loop::{Ask, Shell, unix_now};
+use trail::Trail;
+pub use trail::{Happened, Refused, TrailEvent, TrailView};
 pub use view::{NodeRow, RegistryView};
 
 /// What the thread works with.
@@ -280,6 +285,8 @@ impl Subscriber {
             arena: Arena::new(),
             clock,
             catch_up,
+            operated: Vec::new(),
+            trail: Trail::new(),
         };
         shell.turn(&[]);
         Ok(Self { shell })

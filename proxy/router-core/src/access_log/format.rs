@@ -74,6 +74,14 @@ impl ClockText {
     }
 }
 
+/// A second of Unix time as people and programs read it: `2026-01-31T23:59:59Z`.
+#[must_use]
+pub fn utc_text(unix: u64) -> String {
+    let prefix = date_prefix(unix);
+    let second = prefix.strip_suffix(b".").unwrap_or(&prefix);
+    String::from_utf8_lossy(second).into_owned() + "Z"
+}
+
 /// The civil date by counting days in 400-year eras that begin on 1 March, where leap days end a
 /// year and need no case of their own.
 fn date_prefix(unix: u64) -> [u8; 20] {

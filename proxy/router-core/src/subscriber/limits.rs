@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::trail::RefusalBounds;
 use subscribe::limits::{BATCH_DATAGRAMS_MAX, DATAGRAM_BYTES_MAX};
 
 /// Subscription sockets of one router.
@@ -53,6 +54,20 @@ pub const FREEZE_WAIT_MS_MAX: u64 = 30_000;
 /// How long what waited in the kernel may keep leases from ending, in milliseconds. All that fits
 /// there is read within about a second.
 pub const CATCH_UP_MS_MAX: u64 = 5_000;
+/// Events remembered of one key.
+pub const EVENTS_OF_A_KEY: usize = 8;
+/// Events remembered of all keys: some 200 bytes each, once there were so many.
+pub const EVENTS_OF_ALL_KEYS: usize = 65_536;
+/// Refusals remembered for keys that are served, by key.
+pub const REFUSALS_OF_THE_KNOWN: RefusalBounds = RefusalBounds { sets: 512, in_set: 8 };
+/// Refusals remembered for other keys, by sender.
+pub const REFUSALS_OF_STRANGERS: RefusalBounds = RefusalBounds { sets: 128, in_set: 16 };
+/// Refusals of one key in one such set.
+pub const REFUSALS_OF_A_KEY: usize = 4;
+/// Bytes remembered of a key or address that a refused datagram claimed.
+pub const TRAIL_TEXT_BYTES_MAX: usize = 256;
+/// How long an operator waits for a change of the registry, in milliseconds.
+pub const OPERATION_WAIT_MS_MAX: u64 = 10_000;
 /// How long a storm of datagrams may put a publish off: bounds the age of the table under flood.
 pub const PUBLISH_DELAY_MAX: Duration = Duration::from_millis(2);
 
@@ -60,4 +75,7 @@ const _: () = {
     assert!(BATCH_DATAGRAMS_MAX * SLOT_BYTES < RECEIVE_BUFFER_BYTES);
     assert!(POLL_MS_MAX < RESCAN_CYCLE_MS);
     assert!(KEY_FILES_REST_MS < POLL_MS_MAX);
+    assert!(EVENTS_OF_ALL_KEYS < u32::MAX as usize && EVENTS_OF_A_KEY < u8::MAX as usize);
+    assert!(REFUSALS_OF_A_KEY < REFUSALS_OF_THE_KNOWN.in_set);
+    assert!(TRAIL_TEXT_BYTES_MAX >= route_table::KEY_BYTES_MAX);
 };

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
+use route_table::RouteKey;
 use subscribe::limits::BATCH_DATAGRAMS_MAX;
 use subscribe::{KeyFiles as _, Now, Registry, Reject, Verdict};
 
@@ -16,9 +17,11 @@ use super::effects::Effects;
 use super::key_directories::KeyDirectories;
 use super::key_watch::KeyWatch;
 use super::limits::{LEASES_PER_TURN_MAX, POLL_MS_MAX, PUBLISH_DELAY_MAX, RELAY_RETRY_MS};
+use super::operate::{Operated, Operation, OperationError, Pending};
 use super::pause::{CatchUp, PausableClock};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
+use super::trail::{Trail, TrailView};
 use super::{Reconfiguration, RegistryView};
 
 /// What the rest of the process asks of the thread.
@@ -31,6 +34,12 @@ pub(super) enum Ask {
     Thaw,
     /// Other sockets and rules.
     Reconfigure(Box<Reconfiguration>),
+    /// Milliseconds on the clock of leases.
+    Clock(SyncSender<u64>),
+    /// A change by an operator, and who waits for it.
+    Operate(Operation, SyncSender<Operated>),
+    /// The story of a key or of all, sent back through this.
+    Trail(Option<RouteKey>, SyncSender<TrailView>),
     /// The end.
     Stop,
 }
@@ -46,6 +55,10 @@ pub(super) struct Shell {
     pub(super) arena: Arena,
     pub(super) clock: PausableClock,
     pub(super) catch_up: CatchUp,
+    /// Changes by operators that wait for the publish of this turn.
+    pub(super) operated: Vec<Pending>,
+    /// Who came, left and was refused.
+    pub(super) trail: Trail,
 }
 
 /// What a turn left in the sockets that were readable.
@@ -113,11 +126,13 @@ impl Shell {
         }
         let effects: Vec<_> = std::iter::from_fn(|| self.registry.poll_effect()).collect();
         for effect in &effects {
+            self.trail.note_effect(now, effect);
             self.effects.prepare(effect);
         }
         if self.registry.publish().is_some() {
             bump(&self.counters.publishes);
         }
+        self.operated.drain(..).for_each(Pending::answer);
         self.effects.flush(&self.counters);
         for effect in effects {
             self.effects.carry_out(effect, now.mono_ms, &self.counters);
@@ -143,7 +158,9 @@ impl Shell {
                 Datagram::Oversize => (Verdict::Rejected(Reject::Oversize), None),
                 Datagram::Whole(source, bytes) => {
                     let keys = &mut self.key_directories;
-                    (self.registry.apply(now, &source, bytes, keys), Some(source.peer))
+                    let verdict = self.registry.apply(now, &source, bytes, keys);
+                    self.trail.note(now, verdict, &source, bytes, &self.registry);
+                    (verdict, Some(source.peer))
                 }
             };
             self.counters.note(&verdict);
@@ -215,6 +232,18 @@ impl Shell {
                 Ok(Ask::Reconfigure(other)) => {
                     self.reconfigure(*other);
                     next = Next::TurnOfOthers;
+                }
+                // The successor would not know of it.
+                Ok(Ask::Operate(_, reply)) if self.clock.is_paused() => {
+                    drop(reply.try_send(Err(OperationError::Frozen)));
+                }
+                Ok(Ask::Clock(reply)) => drop(reply.try_send(self.now().mono_ms)),
+                Ok(Ask::Operate(operation, reply)) => {
+                    let pending = Pending::new(&mut self.registry, operation, reply);
+                    self.operated.push(pending);
+                }
+                Ok(Ask::Trail(key, reply)) => {
+                    drop(reply.try_send(self.trail.view(key.as_ref())));
                 }
                 Ok(Ask::Stop) | Err(TryRecvError::Disconnected) => return Next::End,
                 Err(TryRecvError::Empty) => return next,
