@@ -40,6 +40,7 @@ pub fn command() -> Command {
         .subcommand(shared::run_command(Program::Fastrouter, RUN_EXAMPLES))
         .subcommand(shared::check_command(CHECK_EXAMPLES))
         .subcommand(shared::package_files_command())
+        .subcommand(shared::ctl_command(Program::Fastrouter))
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -62,6 +63,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
         Some(("run", flags)) => shared::run(Program::Fastrouter, flags, PacketFront),
         Some(("check", flags)) => shared::check(Program::Fastrouter, flags),
         Some((shared::PACKAGE_FILES, flags)) => shared::package_files(command(), flags),
+        Some(("ctl", flags)) => shared::ctl(flags),
         _ => shared::version(Program::Fastrouter),
     }
 }

@@ -7,8 +7,10 @@
 
 mod arguments;
 mod ask;
+mod ctl;
 mod exit;
 mod explain;
+mod http;
 mod log;
 mod package_files;
 pub mod shared;
@@ -28,7 +30,6 @@ use crate::import::ImportArgs;
 use arguments::ExplainArgs;
 
 pub use exit::{CliError, FAILED, USAGE};
-pub(crate) use log::set as set_log_level;
 
 /// Runs the command `args` ask for, program name first.
 #[must_use]
@@ -56,6 +57,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
             let answer = explain::ask(&ExplainArgs::from_arg_matches(flags)?)?;
             shared::print(&answer)
         }
+        Some(("ctl", flags)) => shared::ctl(flags),
         Some(("announce", flags)) => announce(flags),
         Some((package_files::NAME, flags)) => shared::package_files(arguments::command(), flags),
         Some(("import-uwsgi", flags)) => {

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 mod compression;
+mod ctl;
 mod draft;
 mod file;
 pub mod fixed;
@@ -43,6 +44,7 @@ use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
+pub use ctl::Ctl;
 pub use on_demand::Waking;
 pub use privileges::{Account, Capability, Privileges, Seccomp};
 pub use problem::{ConfigError, Place, Problem};
@@ -121,6 +123,8 @@ pub struct Settings {
     pub admin: Option<ListenAddr>,
     /// Who may look there.
     pub viewers: Viewers,
+    /// Who controls it.
+    pub ctl: Ctl,
     /// Worker threads, one per core unless set.
     pub workers: usize,
     /// Which kernel interface moves the bytes.
@@ -315,6 +319,7 @@ impl Default for Settings {
             route: Vec::new(),
             admin: None,
             viewers: Viewers::default(),
+            ctl: Ctl::default(),
             workers: cores(),
             io: IoChoice::Auto,
             access_log: AccessLogTarget::Off,

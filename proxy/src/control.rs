@@ -4,6 +4,7 @@
 //! router ever overlap, and none runs on a thread that serves somebody. Who gives an order may wait for
 //! its outcome; a signal does not.
 
+pub mod audit;
 pub mod signals;
 
 use std::{
@@ -11,6 +12,8 @@ use std::{
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
     time::Duration,
 };
+
+use audit::{Audit, By};
 
 /// Something the main thread does to the whole router.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +30,20 @@ pub enum Order {
     Stop,
 }
 
+impl Order {
+    /// The word of the control socket and of the audit log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Upgrade => "upgrade",
+            Self::ReopenLogs => "reopen-logs",
+            Self::Drain => "quit",
+            Self::Stop => "stop",
+        }
+    }
+}
+
 /// What became of an order, in a sentence for people: done, or why not.
 pub type Outcome = Result<String, String>;
 
@@ -34,12 +51,17 @@ pub type Outcome = Result<String, String>;
 pub struct Request {
     /// What is to be done.
     pub order: Order,
+    /// Who gave it, and where that is recorded; `None` if nobody did.
+    by: Option<(By, Audit)>,
     reply: Option<SyncSender<Outcome>>,
 }
 
 impl Request {
-    /// Tells who asked what became of it. Who did not wait is not told.
+    /// Records what became of it and tells who asked. Who did not wait is not told.
     pub fn answer(self, outcome: Outcome) {
+        if let Some((by, audit)) = self.by {
+            audit.record(by, self.order.as_str(), None, &outcome);
+        }
         if let Some(reply) = self.reply {
             let _ = reply.try_send(outcome);
         }
@@ -48,7 +70,10 @@ impl Request {
 
 /// Gives orders to the main thread.
 #[derive(Clone, Debug)]
-pub struct Orders(Sender<Request>);
+pub struct Orders {
+    requests: Sender<Request>,
+    audit: Audit,
+}
 
 /// Where the main thread takes them.
 pub struct Inbox {
@@ -57,27 +82,30 @@ pub struct Inbox {
     put_back: RefCell<Vec<Request>>,
 }
 
-/// Both ends.
+/// Both ends; what becomes of each order is recorded in `audit`.
 #[must_use]
-pub fn channel() -> (Orders, Inbox) {
-    let (give, take) = mpsc::channel();
-    (Orders(give), Inbox { receiver: take, put_back: RefCell::default() })
+pub fn channel(audit: Audit) -> (Orders, Inbox) {
+    let (requests, take) = mpsc::channel();
+    let inbox = Inbox { receiver: take, put_back: RefCell::default() };
+    (Orders { requests, audit }, inbox)
 }
 
 impl Orders {
     /// Gives an order and does not wait.
-    pub fn give(&self, order: Order) {
-        let _ = self.0.send(Request { order, reply: None });
+    pub fn give(&self, order: Order, by: By) {
+        let by = Some((by, self.audit.clone()));
+        let _ = self.requests.send(Request { order, by, reply: None });
     }
 
     /// Gives an order and waits at most `limit` for its outcome.
     ///
     /// # Errors
     /// Why it was not carried out, or that nobody answered in time; it may still be carried out then.
-    pub fn ask(&self, order: Order, limit: Duration) -> Outcome {
+    pub fn ask(&self, order: Order, by: By, limit: Duration) -> Outcome {
         let (reply, answer) = mpsc::sync_channel(1);
-        let request = Request { order, reply: Some(reply) };
-        self.0.send(request).map_err(|_| "the router is ending".to_owned())?;
+        let by = Some((by, self.audit.clone()));
+        let request = Request { order, by, reply: Some(reply) };
+        self.requests.send(request).map_err(|_| "the router is ending".to_owned())?;
         answer.recv_timeout(limit).unwrap_or_else(|why| match why {
             RecvTimeoutError::Timeout => Err(format!("no outcome within {} s", limit.as_secs())),
             RecvTimeoutError::Disconnected => Err("the router is ending".to_owned()),
@@ -91,7 +119,7 @@ impl Inbox {
     pub fn wait(&self) -> Request {
         let first = self.put_back.borrow_mut().pop();
         let next = first.or_else(|| self.receiver.recv().ok());
-        next.unwrap_or(Request { order: Order::Drain, reply: None })
+        next.unwrap_or(Request { order: Order::Drain, by: None, reply: None })
     }
 
     /// The next order within `limit`, if there is one.
@@ -111,11 +139,16 @@ impl Inbox {
 mod tests {
     use super::*;
 
+    const HUP: By = By::Signal { signal: "SIGHUP" };
+    const ROOT: By = By::Ctl { uid: 0, pid: 1 };
+
     #[test]
     fn who_asks_is_told_and_who_gives_does_not_wait() {
-        let (orders, inbox) = channel();
-        orders.give(Order::ReopenLogs);
-        let asked = std::thread::spawn(move || orders.ask(Order::Reload, Duration::from_secs(5)));
+        let audit = Audit::default();
+        let (orders, inbox) = channel(audit.clone());
+        orders.give(Order::ReopenLogs, HUP);
+        let asked =
+            std::thread::spawn(move || orders.ask(Order::Reload, ROOT, Duration::from_secs(5)));
         let first = inbox.wait();
         assert_eq!(first.order, Order::ReopenLogs);
         first.answer(Ok(String::new()));
@@ -123,16 +156,20 @@ mod tests {
         assert_eq!(second.order, Order::Reload);
         second.answer(Err("line 3".to_owned()));
         assert_eq!(asked.join().unwrap(), Err("line 3".to_owned()));
-        assert_eq!(inbox.wait().order, Order::Drain, "nobody is left");
+        let last = inbox.wait();
+        assert_eq!(last.order, Order::Drain, "nobody is left");
+        last.answer(Ok(String::new()));
+        let recorded: Vec<_> = audit.entries(None).into_iter().map(|e| (e.by, e.change)).collect();
+        assert_eq!(recorded, [(HUP, "reopen-logs".to_owned()), (ROOT, "reload".to_owned())]);
     }
 
     #[test]
     fn a_router_that_does_not_answer_is_told_apart_from_one_that_is_gone() {
-        let (orders, inbox) = channel();
-        let late = orders.ask(Order::Reload, Duration::from_millis(1)).unwrap_err();
+        let (orders, inbox) = channel(Audit::default());
+        let late = orders.ask(Order::Reload, ROOT, Duration::from_millis(1)).unwrap_err();
         assert!(late.contains("no outcome"), "{late}");
         drop(inbox);
-        let gone = orders.ask(Order::Reload, Duration::from_secs(1)).unwrap_err();
+        let gone = orders.ask(Order::Reload, ROOT, Duration::from_secs(1)).unwrap_err();
         assert!(gone.contains("ending"), "{gone}");
     }
 }

@@ -9,6 +9,7 @@ pub mod compress;
 pub mod config;
 pub mod context;
 pub mod control;
+pub mod ctl;
 pub mod demo;
 pub mod explain;
 pub mod front;
@@ -17,6 +18,7 @@ pub mod http;
 pub mod http2;
 pub mod import;
 pub mod introduction;
+pub mod log_level;
 pub mod node;
 pub mod on_demand;
 pub mod policy;
@@ -47,7 +49,8 @@ pub use startup::RunError;
 
 use config::{Settings, Source};
 use context::{Relay, Scheme};
-use control::Inbox;
+use control::{Inbox, audit::Audit};
+use ctl::Desk;
 use startup::{Running, Sockets};
 use upgrade::{Birth, Launch};
 
@@ -134,8 +137,18 @@ fn begin(
     birth: &mut Birth,
 ) -> Result<(Running, Inbox), RunError> {
     privileges::seal(&settings.privileges).map_err(RunError::Privileges)?;
-    let (orders, inbox) = control::channel();
-    control::signals::watch(orders).map_err(RunError::Start)?;
-    let running = startup::start(settings, source, front, Arc::new(estate), birth)?;
+    let audit = Audit::default();
+    let (orders, inbox) = control::channel(audit.clone());
+    control::signals::watch(orders.clone()).map_err(RunError::Start)?;
+    let estate = Arc::new(estate);
+    let ctl = ctl::bind(&settings, &estate)?;
+    let mut running = startup::start(settings, source, front, estate, birth)?;
+    // Only now is the process the user whose file this is.
+    if let Some(path) = &running.settings.ctl.audit_log {
+        audit.write_to(path).map_err(RunError::AuditLog)?;
+    }
+    running.audit = audit;
+    let desk = Arc::new(Desk::of(&running, orders));
+    running.ctl = ctl.map(|ctl| ctl.spawn(desk)).transpose()?;
     Ok((running, inbox))
 }

@@ -35,7 +35,13 @@ pub enum End {
 /// Carries out orders until one asks for the end.
 pub fn serve(running: &mut Running, inbox: &Inbox) -> End {
     loop {
-        if let Some(end) = carry_out(running, inbox, inbox.wait()) {
+        let request = inbox.wait();
+        if request.order == Order::ReopenLogs
+            && let Err(why) = running.audit.reopen()
+        {
+            tracing::error!("the audit log stays in its old file: {why}");
+        }
+        if let Some(end) = carry_out(running, inbox, request) {
             return end;
         }
     }
@@ -79,6 +85,9 @@ fn leave(running: &mut Running) {
     running.estate.leave_files();
     if let Some(admin) = running.admin.take() {
         admin.stop();
+    }
+    if let Some(ctl) = running.ctl.take() {
+        ctl.stop();
     }
 }
 
@@ -156,6 +165,9 @@ fn join(running: Running) {
     }
     if let Some(admin) = running.admin {
         admin.stop();
+    }
+    if let Some(ctl) = running.ctl {
+        ctl.stop();
     }
     drop(running.sockets);
 }

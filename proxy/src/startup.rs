@@ -4,7 +4,7 @@ mod generation;
 pub(crate) mod limiting;
 mod powers;
 mod sockets;
-mod static_nodes;
+pub(crate) mod static_nodes;
 mod traces;
 
 use std::{
@@ -18,6 +18,7 @@ use route_table::{Address, RouteKey, TableHandle, TableWriter};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
+    ctl::{CtlError, CtlHandle},
     drain::{Drain, DrainPhase},
     estate::Estate,
     listener::{ListenError, WorkerSocket},
@@ -38,6 +39,7 @@ use crate::{
     Ready,
     config::{Settings, Source},
     context::{Current, Generations, Role, WorkerState},
+    control::audit::Audit,
     front::Front,
     health::HealthChecks,
     http::rejects,
@@ -79,6 +81,12 @@ pub enum RunError {
     /// The admin socket cannot be bound.
     #[error("{0}{why}", why = admin_cause(.0))]
     Admin(#[from] AdminError),
+    /// The control socket cannot be bound.
+    #[error(transparent)]
+    Ctl(#[from] CtlError),
+    /// The audit log cannot be written.
+    #[error("cannot open the audit log: {0}")]
+    AuditLog(#[source] std::io::Error),
     /// The powers of the start cannot be given up.
     #[error(transparent)]
     Privileges(PrivilegeError),
@@ -146,6 +154,10 @@ pub struct Running {
     pub upgrades: Arc<upgrade::History>,
     /// How this program is started again, if it can be.
     pub launch: Option<Launch>,
+    /// Takes commands of operators; it starts last.
+    pub ctl: Option<CtlHandle>,
+    /// What was changed while it runs.
+    pub audit: Audit,
 }
 
 /// Starts everything.
@@ -214,7 +226,7 @@ pub fn start(
     let workers = fleet.start(taken.by_worker, &drain, &front)?;
     let facts = Arc::new(ArcSwap::from_pointee(Facts::of(&ready, &settings)));
     let reloads = Arc::new(History::default());
-    let state = RouterState {
+    let state = Arc::new(RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
         program: settings.program,
         facts: facts.clone(),
@@ -230,8 +242,7 @@ pub fn start(
         drain: drain.clone(),
         rates: Default::default(),
         upgrades: upgrades.clone(),
-    };
-    let state = Arc::new(state);
+    });
     let admin =
         admin.map(|admin| admin.spawn(state.clone(), settings.viewers.access())).transpose()?;
     drain.advance(DrainPhase::Serving);
@@ -258,6 +269,8 @@ pub fn start(
         certs,
         upgrades,
         launch: None,
+        ctl: None,
+        audit: Audit::default(),
     })
 }
 
@@ -343,6 +356,7 @@ pub(crate) fn subscriber_config(
         policy.allow.clone_from(&settings.upstream_allow);
     }
     policy.deny = own;
+    policy.deny.extend(settings.ctl.address().map(sockets::upstream_form));
     SubscriberConfig {
         binds: settings.subscribe.clone(),
         multicast_interfaces: settings.senders.multicast_interface.clone(),

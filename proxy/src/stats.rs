@@ -153,6 +153,7 @@ impl AdminSource for RouterState {
     }
 }
 
-fn now_unix() -> u64 {
+/// Seconds of Unix time.
+pub(crate) fn now_unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -100,6 +100,7 @@ pub fn command() -> Command {
         .subcommand(announce())
         .subcommand(import())
         .subcommand(package_files::command())
+        .subcommand(super::ctl::command(Program::Suzerain))
         .subcommand(Command::new("version").about("Print the version"))
 }
 
@@ -119,7 +120,7 @@ pub fn program(program: Program, about: &'static str, examples: &str) -> Command
 
 const HELP_COLUMNS_MAX: usize = 100;
 
-fn template(examples: &str, rest: &str) -> String {
+pub(super) fn template(examples: &str, rest: &str) -> String {
     let heading = if rest.starts_with("{subcommands}") { "Commands:\n" } else { "" };
     format!("{{about}}\n\n{examples}\n\nUsage: {{usage}}\n\n{heading}{rest}\n")
 }

@@ -1,19 +1,17 @@
 //! One question to the admin socket of a running router: HTTP/1.0 over TCP or a unix socket, so
 //! that the answer ends with the connection.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use router_core::address::{ListenAddr, ListenAddrError};
 use router_core::admin::access::TOKEN_BYTES_MAX;
 
-/// For the connect, and for each read of the answer.
-const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest answer read.
-const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub use super::http::percent_encoded;
+use super::http::{Bounds, exchange, split};
+
+const BOUNDS: Bounds = Bounds { wait: Duration::from_secs(5), bytes_max: 4 * 1024 * 1024 };
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +106,7 @@ impl Admin {
             token.unwrap_or_default()
         );
         let admin = || self.address.clone();
-        let answer = exchange(&self.address, &request)
+        let answer = exchange(&self.address, &request, BOUNDS)
             .map_err(|cause| AskError::Unreachable { admin: admin(), cause })?;
         let (status, body) = split(&answer).ok_or_else(|| AskError::Stranger { admin: admin() })?;
         let body = String::from_utf8_lossy(body).into_owned();
@@ -131,67 +129,9 @@ fn read_token(path: &Path) -> io::Result<String> {
     Ok(token.to_owned())
 }
 
-fn exchange(admin: &ListenAddr, request: &str) -> io::Result<Vec<u8>> {
-    match admin {
-        ListenAddr::Tcp(addr) => {
-            let stream = TcpStream::connect_timeout(addr, ADMIN_TIMEOUT)?;
-            stream.set_read_timeout(Some(ADMIN_TIMEOUT))?;
-            talk(stream, request)
-        }
-        ListenAddr::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(ADMIN_TIMEOUT))?;
-            talk(stream, request)
-        }
-    }
-}
-
-fn talk(mut stream: impl Read + Write, request: &str) -> io::Result<Vec<u8>> {
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(answer)
-}
-
-/// Status and body of an answer.
-fn split(answer: &[u8]) -> Option<(u16, &[u8])> {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(answer.get(..end)?).ok()?;
-    let line = head.strip_prefix("HTTP/1.")?;
-    let status = line.split(' ').nth(1)?.parse().ok()?;
-    Some((status, answer.get(end + 4..)?))
-}
-
-/// Everything but unreserved bytes (RFC 3986, 2.3) as `%XX`.
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_survives_inside_a_query() {
-        assert_eq!(percent_encoded("http://a.b/x?y=1&z"), "http%3A%2F%2Fa.b%2Fx%3Fy%3D1%26z");
-    }
-
-    #[test]
-    fn an_answer_is_cut_into_status_and_body() {
-        let answer = b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nkey a\n";
-        assert_eq!(split(answer), Some((200, &b"key a\n"[..])));
-        assert_eq!(split(b"SSH-2.0-x\r\n\r\n"), None);
-        assert_eq!(split(b"HTTP/1.1 200"), None);
-    }
 
     #[test]
     fn nobody_on_the_admin_socket_is_said_with_the_way_out() {

@@ -9,11 +9,16 @@ use crate::demo::DemoError;
 use crate::import::ImportError;
 
 use super::ask::AskError;
+use super::ctl::CtlClientError;
 
 /// Exit code of something that went wrong while running.
 pub const FAILED: u8 = 1;
 /// Exit code of a bad flag or file: `EX_USAGE` of sysexits(3).
 pub const USAGE: u8 = 64;
+/// Exit code where no router answers: `EX_UNAVAILABLE`.
+pub const UNAVAILABLE: u8 = 69;
+/// Exit code of what the caller may not do: `EX_NOPERM`.
+pub const NOT_PERMITTED: u8 = 77;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,9 @@ pub enum CliError {
     /// The admin socket gave no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// A running router was not asked, or said no.
+    #[error(transparent)]
+    Ctl(#[from] CtlClientError),
     /// Announcing failed.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
@@ -60,6 +68,7 @@ impl CliError {
             Self::Announce(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Import(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Ask(error) if error.is_usage() => ExitCode::from(USAGE),
+            Self::Ctl(error) => ExitCode::from(error.code()),
             _ => ExitCode::from(FAILED),
         }
     }
@@ -72,6 +81,9 @@ impl CliError {
             }
             Self::Config(error) => {
                 let _ = writeln!(std::io::stderr(), "{error}");
+            }
+            Self::Ctl(CtlClientError::Refused { said, json: true, .. }) => {
+                let _ = write!(std::io::stdout(), "{said}");
             }
             other => {
                 let _ = writeln!(std::io::stderr(), "{program}: {other}");

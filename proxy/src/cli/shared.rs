@@ -11,6 +11,7 @@ use super::package_files as files;
 use crate::config::{self, Program};
 
 pub use super::arguments::{check as check_command, program as command, run as run_command};
+pub use super::ctl::command as ctl_command;
 pub use super::package_files::{NAME as PACKAGE_FILES, command as package_files_command};
 pub use super::start::run;
 
@@ -26,6 +27,16 @@ pub fn check(program: Program, flags: &ArgMatches) -> Result<ExitCode, CliError>
         let _ = writeln!(std::io::stderr(), "{name}: warning: {warning}");
     }
     print(&format!("{name}: ok\n"))
+}
+
+/// Asks a running router something, or orders it to change.
+///
+/// # Errors
+/// [`CliError`], with what the router said against it.
+pub fn ctl(flags: &ArgMatches) -> Result<ExitCode, CliError> {
+    let args = super::ctl::CtlArgs::from_arg_matches(flags)?;
+    let answer = super::ctl::run(&args)?;
+    print(&answer)
 }
 
 /// Prints name and version.

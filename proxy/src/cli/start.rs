@@ -86,6 +86,9 @@ fn greeting(settings: &Settings, ready: &Ready) -> String {
     if let Some(addr) = &ready.admin {
         let _ = writeln!(text, "  {:<10}{addr}", "admin");
     }
+    if let Some(path) = &settings.ctl.path {
+        let _ = writeln!(text, "  {:<10}{}", "ctl", path.display());
+    }
     if let Some(addr) = ready.subscribe.first() {
         let _ = writeln!(text, "A uWSGI app joins with  {}", subscribe_flag(settings, addr));
     }

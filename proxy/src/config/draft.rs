@@ -111,6 +111,9 @@ impl Draft {
             Opt::AdminAuth | Opt::AdminTokenFile | Opt::AdminTokenSha256 => {
                 settings.viewers.set(opt, text)?;
             }
+            Opt::Ctl | Opt::CtlMode | Opt::CtlGroup | Opt::CtlOperators | Opt::AuditLog => {
+                settings.ctl.set(opt, text)?;
+            }
             Opt::AccessLog => settings.access_log = values::access_log(text)?,
             Opt::Otlp | Opt::TraceSample | Opt::TraceClientRate => {
                 traces::set(&mut settings.traces, opt, text)?;
@@ -149,6 +152,7 @@ impl Draft {
         }
         self.check_stream_overlap(problems);
         let subscribe = || self.settings.subscribe.iter().zip(&self.subscribe_places);
+        self.settings.ctl.check(&self.seen, problems);
         self.settings.senders.check(&self.seen, subscribe(), problems);
         self.settings.privileges.check(&self.seen, problems);
         let sign_check_written = self.seen.has(Opt::SignCheck);
@@ -172,8 +176,10 @@ impl Draft {
         let tcp = settings.tcp.iter().map(|raw| (Opt::Tcp, &raw.listen));
         let uwsgi = settings.packets.listen.iter().map(|addr| (Opt::Uwsgi, addr));
         let admin = settings.admin.iter().map(|addr| (Opt::Admin, addr));
+        let ctl = settings.ctl.address();
+        let own = admin.chain(ctl.iter().map(|addr| (Opt::Ctl, addr)));
         let mut owners: HashMap<&ListenAddr, Opt> = HashMap::new();
-        for (opt, addr) in http.chain(https).chain(tls).chain(tcp).chain(uwsgi).chain(admin) {
+        for (opt, addr) in http.chain(https).chain(tls).chain(tcp).chain(uwsgi).chain(own) {
             if has_free_port(addr) {
                 continue;
             }

@@ -91,6 +91,31 @@ pub const FIXED: &[Fixed] = &[
             next.senders.multicast_interface.clone_from(&now.senders.multicast_interface);
         },
     },
+    Fixed {
+        opt: Opt::Ctl,
+        because: "its thread serves one socket",
+        keep: |next, now| next.ctl.path.clone_from(&now.ctl.path),
+    },
+    Fixed {
+        opt: Opt::CtlMode,
+        because: "its thread serves one socket",
+        keep: |next, now| next.ctl.mode = now.ctl.mode,
+    },
+    Fixed {
+        opt: Opt::CtlGroup,
+        because: "its thread serves one socket",
+        keep: |next, now| next.ctl.group = now.ctl.group,
+    },
+    Fixed {
+        opt: Opt::CtlOperators,
+        because: "its thread serves one socket",
+        keep: |next, now| next.ctl.operators = now.ctl.operators,
+    },
+    Fixed {
+        opt: Opt::AuditLog,
+        because: "what was changed stays in one file",
+        keep: |next, now| next.ctl.audit_log.clone_from(&now.ctl.audit_log),
+    },
 ];
 
 #[cfg(test)]

@@ -144,16 +144,21 @@ pub fn access_log(text: &str) -> Result<AccessLogTarget, String> {
     match text {
         "off" => Ok(AccessLogTarget::Off),
         "-" => Ok(AccessLogTarget::Stdout),
-        "" => Err("the path is empty".to_owned()),
-        _ => {
-            let path = PathBuf::from(text);
-            parent_exists(&path)?;
-            if path.is_dir() {
-                return Err("it is a directory".to_owned());
-            }
-            Ok(AccessLogTarget::File(path))
-        }
+        _ => log_file(text).map(AccessLogTarget::File),
     }
+}
+
+/// A file in an existing directory.
+pub fn log_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    let path = PathBuf::from(text);
+    parent_exists(&path)?;
+    if path.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    Ok(path)
 }
 
 /// An existing directory that can be listed.

@@ -7,7 +7,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Order, Orders};
+use super::{Order, Orders, audit::By};
 
 /// Takes the signals over from their default action, from before the first thread of the router
 /// starts until the process ends.
@@ -20,7 +20,7 @@ pub fn watch(orders: Orders) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            orders.give(meaning(signal));
+            orders.give(meaning(signal), By::Signal { signal: name(signal) });
         }
     })?;
     Ok(())
@@ -35,4 +35,8 @@ fn meaning(signal: i32) -> Order {
         SIGTERM => Order::Stop,
         _ => Order::Drain,
     }
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("unknown")
 }

@@ -19,9 +19,10 @@ use tracing::warn;
 
 use super::{ReloadError, admin::Admin};
 use crate::{
-    Ready, cli,
+    Ready,
     config::Settings,
     context::Role,
+    log_level,
     startup::{Running, Taken, cert_config, limiting, subscriber_config},
     stats::Facts,
 };
@@ -60,7 +61,7 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
     if let Err(error) = running.health.start_if_wanted() {
         warn!(%error, "health checks cannot start");
     }
-    cli::set_log_level(next.log_level);
+    log_level::follow(next.log_level);
     let subscribe = reconfigure(running, subscriber, &sockets);
     let admin = admin.take(running);
     running.ready = Ready::of(&running.sockets, subscribe, admin, running.ready.driver);

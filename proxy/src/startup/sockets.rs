@@ -247,7 +247,7 @@ fn reachable_as(address: ListenAddr) -> Vec<ListenAddr> {
     all
 }
 
-fn upstream_form(address: ListenAddr) -> Address {
+pub(super) fn upstream_form(address: ListenAddr) -> Address {
     use std::os::unix::ffi::OsStringExt;
     match address {
         ListenAddr::Tcp(ip) => Address::Tcp(ip),

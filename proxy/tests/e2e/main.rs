@@ -20,6 +20,8 @@ mod client_certificates;
 mod client_certificates_reload;
 mod client_gone;
 mod compression;
+mod ctl;
+mod ctl_trail;
 mod dashboard;
 mod ejection;
 mod exhaustion;

@@ -303,42 +303,4 @@ mod tests {
         assert!(all.refused.len() <= REFUSALS_OF_STRANGERS.in_set + 2, "{}", all.refused.len());
         assert!(!shares || all.refused.len() <= REFUSALS_OF_STRANGERS.in_set + 1);
     }
-
-    /// Prints what a datagram costs without and with the trail. Compare builds with optimisation.
-    #[test]
-    #[ignore = "a measurement, not a check"]
-    fn what_the_trail_costs() {
-        const COUNT: u64 = 300_000;
-        let now = Now { mono_ms: 0, unix: 1 };
-        let source = Source::of(Peer::Ip(SocketAddr::from(([10, 0, 0, 1], 1))));
-        let datagram = |number: u64, address: &str| {
-            let key = format!("site{number}.example.test");
-            let address = address.to_owned();
-            let fields = announce::AnnounceFields { key, address, ..Default::default() };
-            announce::encode(&fields, subscribe::Command::Subscribe, None, None).unwrap()
-        };
-        for (what, address, keys) in
-            [("renewals", "127.0.0.1:1", 1000), ("refusals of new keys", "8.8.8.8:1", COUNT)]
-        {
-            let datagrams: Vec<_> = (0..keys).map(|number| datagram(number, address)).collect();
-            for noted in [false, true, false, true] {
-                let mut thread = Thread::new();
-                let mut round = |count: u64| {
-                    let began = std::time::Instant::now();
-                    for number in 0..count {
-                        let datagram = &datagrams[(number % keys) as usize];
-                        let verdict = thread.registry.apply(now, &source, datagram, &mut NoKeys);
-                        if noted {
-                            let registry = &thread.registry;
-                            thread.trail.note(now, verdict, &source, datagram, registry);
-                        }
-                    }
-                    began.elapsed().as_nanos() as u64 / count
-                };
-                round(keys.min(COUNT));
-                let ns = round(COUNT);
-                eprintln!("{what}, trail {noted}: {ns} ns each");
-            }
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! joins [`PARTS`].
 
 mod compression;
+mod ctl;
 mod headers;
 mod on_demand;
 mod packets;
@@ -23,6 +24,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
+    ctl::CTL,
     relays::RELAYS,
     packets::PACKETS,
     headers::HEADERS,
