@@ -203,8 +203,8 @@ pub fn start(
     let emperor = Arc::default();
     let lasting =
         Lasting::new(&settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
-    let first = lasting.generation(0, &settings, tcp_keys, log.clone())?;
-    let generations = Arc::new(Generations::new(Arc::new(first)));
+    let first = lasting.generation(0, &settings, tcp_keys)?;
+    let generations = Arc::new(Generations::new(Arc::new(first), log.clone()));
     let drain = Arc::new(Drain::preparing());
     let upgrades = upgrade::History::after(memory.take(upgrade::HISTORY).as_deref());
     let upgrades = Arc::new(upgrades);
@@ -237,7 +237,7 @@ pub fn start(
         on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
         emperor,
         certs: certs.clone(),
-        log: log.clone(),
+        log: log.write_failures(),
         traces: traces.as_ref().map(Traces::counters).unwrap_or_default(),
         drain: drain.clone(),
         rates: Default::default(),

@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use route_table::TableHandle;
-use router_core::access_log::AccessLog;
+use router_core::access_log::WriteFailures;
 use router_core::admin::access::Viewer;
 use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
 use router_core::deadline;
@@ -63,8 +63,8 @@ pub struct RouterState {
     pub emperor: Arc<Standing>,
     /// The certificates.
     pub certs: CertStore,
-    /// For what its writer lost.
-    pub log: AccessLog,
+    /// What the writers of the access log lost.
+    pub log: WriteFailures,
     /// What became of the spans of requests.
     pub traces: Arc<ExportCounters>,
     /// How far the end of this router is.

@@ -149,15 +149,24 @@ impl AccessLog {
         Ok((Self { queue: Some(queue), write_failures, number: next_number() }, writer))
     }
 
+    /// What its writer, and those before it, lost.
+    pub fn write_failures(&self) -> WriteFailures {
+        WriteFailures(Arc::clone(&self.write_failures))
+    }
+
     /// A sink for the worker that owns `shard`; drops are counted there.
     pub fn sink(&self, shard: Arc<Shard>) -> LogSink {
         LogSink::new(self, shard)
     }
 }
 
-impl Collector for AccessLog {
+/// What writers lost. Unlike the log it keeps no writer alive.
+#[derive(Clone, Debug)]
+pub struct WriteFailures(Arc<AtomicU64>);
+
+impl Collector for WriteFailures {
     fn collect(&self, page: &mut Page) {
-        let failures = self.write_failures.load(Relaxed);
+        let failures = self.0.load(Relaxed);
         page.sample(&catalog::ACCESS_LOG_WRITE_FAILURES, &[], failures);
     }
 }

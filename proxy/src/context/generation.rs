@@ -16,7 +16,7 @@ use std::{
 use arc_swap::ArcSwap;
 use route_table::TableReader;
 use router_core::{
-    access_log::LogSink,
+    access_log::{AccessLog, LogSink},
     fairness::Fairness,
     heads::Heads,
     metrics::Shard,
@@ -27,24 +27,30 @@ use super::Shared;
 use crate::{http::sticky::Tokens, http2::node::Links, on_demand::Wakes, traces::WorkerTraces};
 
 /// What the process serves by as of now. One per process.
-pub struct Generations(ArcSwap<Shared>);
+pub struct Generations {
+    newest: ArcSwap<Shared>,
+    /// Not among the shared facts: those outlive their generation in whoever is served by them, and an
+    /// access log that was left must end.
+    log: ArcSwap<AccessLog>,
+}
 
 impl Generations {
     /// With the first one.
     #[must_use]
-    pub fn new(first: Arc<Shared>) -> Self {
-        Self(ArcSwap::new(first))
+    pub fn new(first: Arc<Shared>, log: AccessLog) -> Self {
+        Self { newest: ArcSwap::new(first), log: ArcSwap::from_pointee(log) }
     }
 
     /// The newest.
     #[must_use]
     pub fn newest(&self) -> Arc<Shared> {
-        self.0.load_full()
+        self.newest.load_full()
     }
 
     /// Replaces it; workers see that within a tick.
-    pub fn publish(&self, next: Shared) {
-        self.0.store(Arc::new(next));
+    pub fn publish(&self, next: Shared, log: AccessLog) {
+        self.log.store(Arc::new(log));
+        self.newest.store(Arc::new(next));
     }
 }
 
@@ -132,7 +138,6 @@ impl Context {
     fn new(shared: Arc<Shared>, worker: Rc<WorkerState>) -> Rc<Self> {
         let generation = shared.generation;
         let bounds = shared.bounds;
-        worker.log.follow(&shared.log);
         worker.heads.resize(bounds.heads);
         worker.fairness.resize(bounds.exchanges);
         worker.wakes.resize(bounds.wakes);
@@ -189,6 +194,7 @@ impl Current {
         if newest.generation == context.generation {
             return Renewal::None;
         }
+        context.log.follow(&self.all.log.load());
         *context = Context::new(newest, context.worker.clone());
         Renewal::Renewed
     }

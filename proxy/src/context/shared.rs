@@ -3,10 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use route_table::{Dotsplit, RouteKey};
-use router_core::{
-    access_log::AccessLog,
-    clients::{ClientConnections, ClientRates},
-};
+use router_core::clients::{ClientConnections, ClientRates};
 use rustls::ServerConfig;
 
 use crate::{
@@ -22,8 +19,6 @@ use crate::{
 pub struct Shared {
     /// Counts the reloads: that of the start is zero.
     pub generation: u64,
-    /// Where lines about requests go.
-    pub log: AccessLog,
     /// What holds for uwsgi packets, if this router serves them.
     pub packets: Packets,
     /// Deadlines of connections, where no key is known; an exchange has those of its policy.

@@ -40,7 +40,7 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
     let log = next_log(running, &next)?;
     let followed = log.as_ref().map_or(&running.log, |(log, _)| log).clone();
     let number = running.generations.newest().generation + 1;
-    let generation = running.lasting.generation(number, &next, tcp_keys, followed)?;
+    let generation = running.lasting.generation(number, &next, tcp_keys)?;
     let admin = Admin::prepare(running, &next)?;
     let own = step.own_addresses(&running.sockets, admin.address(running));
     let sockets = standing_sockets(running);
@@ -55,7 +55,7 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
     for warning in next.warnings() {
         warn!("{warning}");
     }
-    running.generations.publish(generation);
+    running.generations.publish(generation, followed);
     let taken = running.sockets.take(step, next.workers);
     let told = tell_workers(running, &next, taken);
     if let Err(error) = running.health.start_if_wanted() {

@@ -7,10 +7,7 @@ use std::{
 };
 
 use route_table::{RouteKey, TableHandle};
-use router_core::{
-    access_log::AccessLog,
-    clients::{ClientConnections, ClientRates},
-};
+use router_core::clients::{ClientConnections, ClientRates};
 use rustls::ServerConfig;
 
 use super::limiting;
@@ -74,12 +71,10 @@ impl Lasting {
         number: u64,
         settings: &Settings,
         tcp_keys: HashMap<u32, RouteKey>,
-        log: AccessLog,
     ) -> Result<Shared, rustls::Error> {
         let limits = &settings.limits;
         Ok(Shared {
             generation: number,
-            log,
             packets: settings.packets.clone(),
             timeouts: settings.policy.timeouts,
             policies: Policies::new(settings.policy.clone(), &settings.keys),
@@ -167,11 +162,10 @@ mod tests {
     use super::*;
     use crate::context::{Current, Generations, Renewal, WorkerState};
     use route_table::TableWriter;
-    use router_core::{access_log::AccessLogTarget, metrics::Metrics};
-
-    fn log() -> AccessLog {
-        AccessLog::open(AccessLogTarget::Off).unwrap().0
-    }
+    use router_core::{
+        access_log::{AccessLog, AccessLogTarget},
+        metrics::Metrics,
+    };
 
     fn lasting() -> (Lasting, TableHandle) {
         let (_, table) = TableWriter::new();
@@ -184,22 +178,20 @@ mod tests {
     #[test]
     fn a_context_knows_whether_it_is_the_newest_and_never_changes() {
         let (lasting, table) = lasting();
-        let of = |number| {
-            lasting.generation(number, &Settings::default(), HashMap::new(), log()).unwrap()
-        };
-        let all = Arc::new(Generations::new(Arc::new(of(0))));
-        let shard = Metrics::with_head_rejects(1, &[]).shard(0);
+        let of = |number| lasting.generation(number, &Settings::default(), HashMap::new()).unwrap();
         let (log, _writer) = AccessLog::open(AccessLogTarget::Off).unwrap();
+        let all = Arc::new(Generations::new(Arc::new(of(0)), log.clone()));
+        let shard = Metrics::with_head_rejects(1, &[]).shard(0);
         let state = WorkerState::new(table.reader(), log.sink(shard.clone()), None, shard);
         let current = Current::new(all.clone(), state);
         let first = current.context();
         assert!(first.newer().is_none() && current.renew() == Renewal::None);
 
-        all.publish(of(1));
+        all.publish(of(1), log.clone());
         assert!(first.newer().is_none(), "a worker takes it between two requests");
         assert_eq!(current.renew(), Renewal::Renewed);
         let second = first.newer().unwrap();
-        all.publish(of(2));
+        all.publish(of(2), log.clone());
         assert_eq!(current.renew(), Renewal::Renewed);
         assert_eq!([&first, &second].map(|it| it.newer().unwrap().shared.generation), [2, 2]);
         assert_eq!([&first, &second].map(|it| it.shared.generation), [0, 1]);
@@ -212,9 +204,9 @@ mod tests {
         let (lasting, _) = lasting();
         let mut settings = Settings::default();
         settings.limits.client_connections_max = Some(2);
-        let older = lasting.generation(0, &settings, HashMap::new(), log()).unwrap();
+        let older = lasting.generation(0, &settings, HashMap::new()).unwrap();
         settings.limits.client_connections_max = Some(9);
-        let newer = lasting.generation(1, &settings, HashMap::new(), log()).unwrap();
+        let newer = lasting.generation(1, &settings, HashMap::new()).unwrap();
         let (counts, bounds): (Vec<_>, Vec<_>) =
             [&older, &newer].map(|it| it.client_connections.clone().unwrap()).into_iter().unzip();
         assert!(Arc::ptr_eq(&counts[0], &counts[1]) && bounds == [2, 9]);

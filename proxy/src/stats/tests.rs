@@ -4,7 +4,7 @@ use route_table::{
     Address, Algorithm, Dotsplit, Node, NodeFacts, NodeId, NodeOrigin, Opening, Proto, Route,
     RouteKey, TableWriter,
 };
-use router_core::access_log::AccessLogTarget;
+use router_core::access_log::{AccessLog, AccessLogTarget};
 use router_core::admin::access::Tenant;
 use router_core::admin::{KeyOrder, KeySort};
 use router_core::metrics::Counter;
@@ -49,7 +49,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         on_demand: Switch::Off,
         emperor: Arc::default(),
         certs: CertStore::empty(),
-        log,
+        log: log.write_failures(),
         traces: Arc::default(),
         drain: Arc::default(),
         rates: KeyRates::default(),

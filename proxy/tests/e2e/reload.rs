@@ -218,6 +218,13 @@ fn a_new_listener_is_no_upstream() {
     router.wait_for_nodes("loop.test", 1);
 }
 
+/// Threads that write an access log.
+fn writers(pid: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a live process");
+    let names = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));
+    names.filter(|name| name.as_ref().is_ok_and(|name| name.trim() == "access-log")).count()
+}
+
 /// Goal: what a process holds on to besides listeners can be another one: its access log, its admin
 /// socket, its plain listener, its subscription sockets. Method: all of it is in the file alone.
 #[test]
@@ -249,6 +256,8 @@ fn log_admin_and_subscription_sockets_follow_the_file() {
     announce("one.test", "one.sub").expect("it listens");
     router.wait_for_nodes("kept.test", 1);
     router.wait_for_nodes("one.test", 1);
+    // It asks nothing and so stays with what held when it came.
+    let _silent = Client::connect(one.1);
     let mut open = Client::connect(one.1);
     open.send("GET /first HTTP/1.1\r\nHost: a.test\r\n\r\n");
     assert_eq!(open.response().status, 200);
@@ -266,6 +275,9 @@ fn log_admin_and_subscription_sockets_follow_the_file() {
             && lines("two.log").contains("/third")
     });
     assert!(!lines("one.log").contains("/second"));
+    eventually_true("nobody writes to the old log any more", SOON, || {
+        writers(router.process.pid()) == 1
+    });
     assert_eq!(router.nodes("one.test").len(), 1, "it stays for its lease");
     announce("kept.test", "kept.sub").expect("it still listens");
     announce("two.test", "two.sub").expect("it listens now");

@@ -232,7 +232,7 @@ fn full_disk_is_counted_and_does_not_end_the_writer() {
     drop(sink);
     assert!(writer.stop(GRACE));
     let mut page = Page::default();
-    log.collect(&mut page);
+    log.write_failures().collect(&mut page);
     assert!(page.into_text().ends_with("suzerain_access_log_write_failures_total 3\n"));
 }
 
