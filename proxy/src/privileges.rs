@@ -6,14 +6,15 @@
 //! What was opened before and must be opened again one day is tried by [`unreadable`].
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
 use nix::{
-    fcntl::{AtFlags, OFlag},
+    fcntl::{AtFlags, OFlag, open},
+    sys::stat::Mode,
     unistd::{Gid, Uid, fchownat, geteuid, setgroups, setresgid, setresuid},
 };
 use rustix::{
@@ -126,8 +127,9 @@ fn become_user(user: &Account, group: Gid) -> Result<(), PrivilegeError> {
 
 /// Changes the owner of a socket's file and of nothing else that somebody may have put there.
 fn hand_over(path: &Path, user: Uid, group: Gid) -> io::Result<()> {
-    let looked = (OFlag::O_PATH | OFlag::O_NOFOLLOW).bits();
-    let file = OpenOptions::new().read(true).custom_flags(looked).open(path)?;
+    // Not by the standard library, which takes O_PATH for a way of access with musl and drops it.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
     if !file.metadata()?.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no socket"));
     }

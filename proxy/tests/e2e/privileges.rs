@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -117,8 +118,9 @@ fn every_thread_becomes_the_user_and_keeps_no_power() {
 
 /// An address of this machine's own network whose port only root may bind, used by no other test.
 fn low_address() -> String {
-    let [_, a, b, _] = std::process::id().to_be_bytes();
-    format!("127.{}.{}.{}:80", 100 + a % 100, b, 1 + std::process::id() % 250)
+    static USED: AtomicU8 = AtomicU8::new(1);
+    let [_, _, a, b] = std::process::id().to_be_bytes();
+    format!("127.{}.{a}.{b}:80", 100 + USED.fetch_add(1, Ordering::Relaxed))
 }
 
 #[test]
@@ -140,6 +142,36 @@ fn a_kept_capability_is_the_only_one() {
         }
     }
     threads.all_have("CapBnd", &format!("{NET_BIND_SERVICE:016x}"));
+}
+
+/// Goal: what was given up stays so in the next process, and what was kept gets there.
+#[test]
+fn a_confined_user_upgrades_and_keeps_its_low_port_and_its_capability() {
+    require_root!();
+    let setup = owned(Router::setup());
+    // The user must be able to reach the program.
+    let program = setup.folder().join("suzerain");
+    fs::copy(BINARY, &program).expect("copy");
+    let low = low_address();
+    let router = setup
+        .program(program)
+        .args(["--user", USER, "--seccomp", "on", "--http", &low])
+        .args(["--keep-capabilities", "net-bind-service"])
+        .start();
+    let old = router.serving_pid();
+    router.process.signal(Signal::SIGUSR2);
+    let new = eventually("another process serves", Duration::from_secs(20), || {
+        let pid = router.try_stats()?["pid"].as_i64()?;
+        (pid != i64::from(old)).then(|| u32::try_from(pid).expect("a pid"))
+    });
+    assert_eq!(get(low.parse().expect("an address"), "site.test", "/").status, 404);
+    let threads = Threads::of(new);
+    threads.all_have("Uid", &four(user().uid.as_raw()));
+    threads.all_have("CapBnd", &format!("{NET_BIND_SERVICE:016x}"));
+    threads.all_have("NoNewPrivs", "1");
+    threads.all_have("Seccomp", "2");
+    let kept = threads.each("CapEff").into_iter().find(|(name, _)| *name == "worker-0");
+    assert_eq!(kept.expect("a worker").1, format!("{NET_BIND_SERVICE:016x}"));
 }
 
 #[test]
