@@ -1,12 +1,13 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps deb demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
+.PHONY: help test e2e deps deb static demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
 	@echo 'make e2e             only the end-to-end tests, on both I/O drivers'
 	@echo 'make demo            a router and a signed demo site on loopback'
 	@echo 'make deb             the Debian package, into target/debian'
+	@echo 'make static          programs that need no library, for any Linux; and looks whether they work'
 	@echo 'make fmt             format the code'
 	@echo 'make lint            clippy as CI runs it'
 	@echo 'make doc             the API documentation'
@@ -44,6 +45,13 @@ deb:
 	gzip -9n target/release/package-files/man/*.1
 	rm -f target/debian/suzerain_*.deb
 	cargo deb --locked --package proxy --no-build
+
+# Needs musl-gcc (Debian: musl-tools) and rustup target add x86_64-unknown-linux-musl.
+MUSL := x86_64-unknown-linux-musl
+static:
+	CC_x86_64_unknown_linux_musl=musl-gcc cargo build --locked --release --target $(MUSL) \
+		--bin suzerain --bin suzerain-fastrouter
+	./packaging/test-static.sh target/$(MUSL)/release
 
 lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
