@@ -121,9 +121,11 @@ pub fn run(
     let (mut running, inbox) = begun.inspect_err(|error| birth.failed(&error.to_string()))?;
     running.launch = launch;
     on_ready(&running.ready);
-    if let Some(predecessor) = birth.serving() {
-        running.upgrades.follow(predecessor);
+    match birth.serving() {
+        Some(predecessor) => running.upgrades.follow(predecessor),
+        None => running.manager.ready(),
     }
+    running.manager.store(&running.estate);
     let how = shutdown::serve(&mut running, &inbox);
     shutdown::end(running, &inbox, how);
     Ok(())

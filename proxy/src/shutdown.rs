@@ -51,6 +51,13 @@ pub fn serve(running: &mut Running, inbox: &Inbox) -> End {
 /// short.
 pub fn end(mut running: Running, inbox: &Inbox, how: End) {
     let limit = running.settings.policy.timeouts.drain;
+    match &how {
+        End::Drain | End::Stop => running.manager.stopping(),
+        End::Handed(new) => {
+            running.manager.followed_by(new.pid);
+            new.release();
+        }
+    }
     let cut = match &how {
         End::Stop => {
             tracing::info!("stopping at once");
@@ -103,7 +110,11 @@ fn carry_out(running: &mut Running, inbox: &Inbox, request: Request) -> Option<E
         }
         // Says itself what became of it, to people who are not asking.
         Order::Reload => {
-            request.answer(reload::reload(running));
+            running.manager.reloading();
+            let outcome = reload::reload(running);
+            running.manager.store(&running.estate);
+            running.manager.ready();
+            request.answer(outcome);
             return None;
         }
         // Says itself what became of it, to people who are not asking.

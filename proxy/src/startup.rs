@@ -48,6 +48,7 @@ use crate::{
     reload::History,
     sandbox::SandboxError,
     stats::{Facts, RouterState},
+    systemd::{ServiceManager, watchdog},
     tls::{
         cert_desk::CertDesk,
         cert_load::{self, CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
@@ -152,6 +153,8 @@ pub struct Running {
     pub certs: CertStore,
     /// How upgrades went.
     pub upgrades: Arc<upgrade::History>,
+    /// Whoever started this process.
+    pub manager: Arc<ServiceManager>,
     /// How this program is started again, if it can be.
     pub launch: Option<Launch>,
     /// Takes commands of operators; it starts last.
@@ -193,8 +196,10 @@ pub fn start(
     let desk = CertDesk::new(certs.clone(), errands.clone());
     let subscriber = Subscriber::bind(config, table_writer, counters.clone(), desk)?;
     let ready = Ready::of(&sockets, subscriber.local_addrs(), admin_at, driver);
-    for unclaimed in estate.close_unclaimed() {
-        tracing::warn!("{unclaimed} was inherited and is not configured: closed");
+    let manager = Arc::new(ServiceManager::of_environment());
+    for (kind, address) in estate.close_unclaimed() {
+        tracing::warn!("{kind} {address} was inherited and is not configured: closed");
+        manager.note_unused(kind, &address);
     }
     powers::give_up(&settings, &sockets, &ready)?;
     let (log, log_writer) =
@@ -226,6 +231,7 @@ pub fn start(
     let workers = fleet.start(taken.by_worker, &drain, &front)?;
     let facts = Arc::new(ArcSwap::from_pointee(Facts::of(&ready, &settings)));
     let reloads = Arc::new(History::default());
+    watchdog::start(&manager, &metrics, &drain).map_err(RunError::Start)?;
     let state = Arc::new(RouterState {
         process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
         program: settings.program,
@@ -268,6 +274,7 @@ pub fn start(
         estate,
         certs,
         upgrades,
+        manager,
         launch: None,
         ctl: None,
         audit: Audit::default(),

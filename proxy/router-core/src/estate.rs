@@ -11,7 +11,7 @@ mod kind;
 mod tests;
 
 use std::{
-    fmt, io,
+    io,
     os::fd::OwnedFd,
     path::Path,
     sync::{
@@ -46,12 +46,6 @@ pub struct Bequest {
     pub socket: Socket,
     /// Whose it is.
     pub owner: Owner,
-}
-
-impl fmt::Display for Bequest {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {}", self.kind, self.address)
-    }
 }
 
 /// All bound sockets of a process.
@@ -141,8 +135,8 @@ impl Estate {
     }
 
     /// Closes what was given and nobody asked for, and says what it was.
-    pub fn close_unclaimed(&self) -> Vec<String> {
-        self.lock().given.drain(..).map(|bequest| bequest.to_string()).collect()
+    pub fn close_unclaimed(&self) -> Vec<(Kind, ListenAddr)> {
+        self.lock().given.drain(..).map(|bequest| (bequest.kind, bequest.address)).collect()
     }
 
     /// What the next process gets: a handle of every socket in use.

@@ -136,7 +136,9 @@ impl Metrics {
             let worker = worker.to_string();
             match cell {
                 WorkerCell::CpuMicros => page.seconds(family, &[&worker], value),
-                WorkerCell::UpstreamIdle => page.sample(family, &[&worker], value),
+                WorkerCell::UpstreamIdle | WorkerCell::TickedMs => {
+                    page.sample(family, &[&worker], value)
+                }
             }
         }
     }

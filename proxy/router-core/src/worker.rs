@@ -22,7 +22,7 @@ use crate::{
     drain::{Drain, DrainPhase},
     io::{AcceptStop, Accepted, Listener, sleep_ms, spawn},
     listener::WorkerSocket,
-    metrics::{Counter, Shard},
+    metrics::{Counter, Shard, WorkerCell},
     runtime::{self, Driver},
 };
 
@@ -233,6 +233,7 @@ impl<S: Service> Worker<S> {
         loop {
             sleep_ms(deadline::TICK_MS).await;
             deadline::tick();
+            self.admission.shard.set(WorkerCell::TickedMs, deadline::now_ms());
             // What was told before a generation was published is done after that was found.
             let told: Vec<_> = self.told.try_iter().collect();
             self.service.tick(deadline::now_ms());

@@ -51,6 +51,8 @@ pub enum FromPredecessor {
         /// Its process id.
         pid: u32,
     },
+    /// It has told everybody who is the router now.
+    Released,
 }
 
 /// [`Owner`], as it is said.

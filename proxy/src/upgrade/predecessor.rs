@@ -138,6 +138,14 @@ pub struct Handed {
     pub channel: Channel,
 }
 
+impl Handed {
+    /// Tells the new process that everybody knows of it.
+    pub fn release(&self) {
+        // Nothing depends on it but who is told what in which order.
+        let _ = self.channel.send(&encode(&FromPredecessor::Released), &[]);
+    }
+}
+
 /// Starts `launch` and hands everything over to it.
 ///
 /// `is_ending` is asked now and then whether this process has to end itself.

@@ -21,6 +21,9 @@ use crate::systemd;
 /// For each word of the old process, which has nothing to do but this.
 const WORD_LIMIT: Duration = Duration::from_secs(60);
 
+/// For the last word of the old process, with which it lets go.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Why a process cannot take over.
 #[derive(Debug, thiserror::Error)]
 pub enum SuccessionError {
@@ -148,6 +151,8 @@ impl Heir {
     pub fn serving(self) -> Option<Predecessor> {
         // If the old process is gone by now, this one serves all the more.
         let _ = self.channel.send(&encode(&FromSuccessor::Serving), &[]);
+        // Before that word, a service manager would not listen to this one.
+        let _ = self.channel.receive(RELEASE_LIMIT);
         let (pid, until) = self.predecessor?;
         Some(Predecessor { pid, until, channel: self.channel })
     }

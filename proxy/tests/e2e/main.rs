@@ -70,6 +70,7 @@ mod subscribe_signed;
 mod subscribe_uwsgi;
 mod subscribe_vassal;
 mod tenants;
+mod systemd;
 mod tls;
 mod traces;
 mod trailers;

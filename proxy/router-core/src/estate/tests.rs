@@ -56,7 +56,7 @@ fn unclaimed_sockets_close_and_used_ones_are_left_to_the_next() {
     estate.inherit(used.into(), Owner::Router).unwrap();
     estate.inherit(unclaimed.into(), Owner::Router).unwrap();
     drop(estate.take(Kind::Stream, &used_at).unwrap());
-    assert_eq!(estate.close_unclaimed(), [format!("stream socket {unclaimed_at}")]);
+    assert_eq!(estate.close_unclaimed(), [(Kind::Stream, unclaimed_at.clone())]);
     assert!(TcpStream::connect(unclaimed_at.ip().unwrap()).is_err());
 
     let next = Estate::default();

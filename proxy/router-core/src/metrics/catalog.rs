@@ -286,11 +286,13 @@ pub enum WorkerCell {
     UpstreamIdle,
     /// CPU time of this worker's thread in microseconds.
     CpuMicros,
+    /// When this worker last looked at its deadlines, on the clock of the process.
+    TickedMs,
 }
 
 impl WorkerCell {
     /// How many cells there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 3;
 }
 
 /// A duration observed into a histogram.

@@ -54,6 +54,7 @@ pub struct Setup {
     file_alone: bool,
     subscribe: Subscribe,
     program: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// Where the subscription socket is.
@@ -113,6 +114,12 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Starts the router by this path.
     pub fn program(mut self, path: PathBuf) -> Self {
         self.program = path;
@@ -141,7 +148,7 @@ impl Setup {
         let admin = folder.join("admin.sock");
         let (subscribe_at, subscribe) = self.subscribe_address();
         let mut command = Command::new(&self.program);
-        command.arg("run").current_dir(&folder);
+        command.arg("run").current_dir(&folder).envs(self.environment.iter().cloned());
         if let Some(text) = &self.config {
             let file = folder.join("suzerain.toml");
             std::fs::write(&file, text).expect("write");
@@ -226,6 +233,7 @@ impl Router {
             file_alone: false,
             subscribe: Subscribe::Nowhere,
             program: BINARY.into(),
+            environment: Vec::new(),
         }
     }
 
