@@ -244,6 +244,8 @@ pub struct Timeouts {
     pub tunnel: Duration,
     /// For running exchanges to finish after the signal to stop.
     pub drain: Duration,
+    /// For tunnels to finish once another process took over, if that is longer.
+    pub drain_tunnels: Duration,
 }
 
 impl Default for Timeouts {
@@ -259,6 +261,7 @@ impl Default for Timeouts {
             tls_handshake: Duration::from_secs(10),
             tunnel: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
+            drain_tunnels: Duration::from_secs(3600),
         }
     }
 }

@@ -50,7 +50,8 @@ pub fn serve(running: &mut Running, inbox: &Inbox) -> End {
 /// Ends the router. A drain gives what is under way some time to finish; a second order to end cuts it
 /// short.
 pub fn end(mut running: Running, inbox: &Inbox, how: End) {
-    let limit = running.settings.policy.timeouts.drain;
+    let timeouts = running.settings.policy.timeouts;
+    let limit = timeouts.drain;
     match &how {
         End::Drain | End::Stop => running.manager.stopping(),
         End::Handed(new) => {
@@ -69,9 +70,9 @@ pub fn end(mut running: Running, inbox: &Inbox, how: End) {
             drain(&mut running, inbox, DrainPhase::Draining)
         }
         End::Handed(new) => {
-            let limit = limit.as_secs();
+            let (limit, tunnels) = (limit.as_secs(), upgrade::longest_drain(&timeouts).as_secs());
             tracing::info!(
-                "process {} ({}) took over: what is under way here has {limit} s to finish",
+                "process {} ({}) took over: what is under way here has {limit} s to finish, tunnels {tunnels} s",
                 new.pid,
                 new.version
             );
@@ -142,8 +143,14 @@ fn carry_out(running: &mut Running, inbox: &Inbox, request: Request) -> Option<E
 
 /// Returns whether the drain had to be cut.
 fn drain(running: &mut Running, inbox: &Inbox, first: DrainPhase) -> bool {
-    let (began, limit) = (Instant::now(), running.settings.policy.timeouts.drain);
-    let (deadline, idle_until) = (began + limit, began + IDLE_GRACE.min(limit / 2));
+    let (began, timeouts) = (Instant::now(), running.settings.policy.timeouts);
+    let idle_until = began + IDLE_GRACE.min(timeouts.drain / 2);
+    let tunnels_alone_from = began + timeouts.drain;
+    let deadline = match first {
+        // Nobody can start this router again before it has ended.
+        DrainPhase::Draining => tunnels_alone_from,
+        _ => began + upgrade::longest_drain(&timeouts),
+    };
     // The last handles are those of the workers, so that a port refuses once they have stopped.
     running.estate.release_all();
     running.drain.advance(first);
@@ -152,6 +159,9 @@ fn drain(running: &mut Running, inbox: &Inbox, first: DrainPhase) -> bool {
         let asked_again = next.is_some_and(|request| carry_out(running, inbox, request).is_some());
         if Instant::now() >= idle_until {
             running.drain.advance(DrainPhase::Draining);
+        }
+        if Instant::now() >= tunnels_alone_from {
+            running.drain.advance(DrainPhase::Tunnels);
         }
         if asked_again || Instant::now() >= deadline {
             running.drain.advance(DrainPhase::Aborting);

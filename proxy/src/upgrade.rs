@@ -21,6 +21,6 @@ pub use channel::ChannelError;
 pub use history::{Draining, History, PART as HISTORY, Tally};
 pub use launch::Launch;
 pub use memory::Memory;
-pub use order::{SUBSCRIPTIONS, TICKET_KEYS, upgrade};
+pub use order::{SUBSCRIPTIONS, TICKET_KEYS, longest_drain, upgrade};
 pub use predecessor::{Handed, Offer, UpgradeError, hand_over};
 pub use successor::{Birth, Predecessor, SuccessionError};

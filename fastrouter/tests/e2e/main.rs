@@ -21,3 +21,4 @@ mod on_demand;
 mod packets;
 mod reload;
 mod routing;
+mod upgrade;

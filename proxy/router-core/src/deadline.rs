@@ -58,6 +58,8 @@ struct Slot {
     minded: Option<Minded>,
     /// The minded one is gone.
     bereft: bool,
+    /// Carries a tunnel, which may last longer than other things in a drain.
+    spared: bool,
 }
 
 impl Slot {
@@ -71,6 +73,7 @@ impl Slot {
             waker: None,
             minded: None,
             bereft: false,
+            spared: false,
         }
     }
 
@@ -86,10 +89,11 @@ impl Slot {
 
     /// The half whose deadline passes now. After the read deadline there may still be one of a
     /// write: that of the answer that says so.
-    fn due(&self, now: u64, ending_idle: bool) -> Option<Half> {
+    fn due(&self, now: u64, ending: Ending) -> Option<Half> {
+        let ending_idle = ending >= Ending::Idle;
         if self.expired == Some(Half::Write) {
             None
-        } else if self.write_due <= now {
+        } else if self.write_due <= now || (ending == Ending::AllButSpared && !self.spared) {
             Some(Half::Write)
         } else if self.expired.is_none()
             && (self.read_due <= now || self.bereft || (ending_idle && self.idle))
@@ -106,13 +110,23 @@ struct Slots {
     free: Vec<usize>,
     /// Set once: who keeps connections open for another request is to stop that.
     leaving: bool,
-    /// Set once: sockets that are idle, or become idle, are ended at the next tick.
-    ending_idle: bool,
+    /// Which sockets are ended at the next tick, whatever their deadlines.
+    ending: Ending,
+}
+
+/// Which sockets a drain ends. It goes one way only.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Ending {
+    None,
+    /// Those that wait for a new request.
+    Idle,
+    /// All but those that carry tunnels.
+    AllButSpared,
 }
 
 impl Slots {
     const fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), leaving: false, ending_idle: false }
+        Self { entries: Vec::new(), free: Vec::new(), leaving: false, ending: Ending::None }
     }
 }
 
@@ -198,6 +212,11 @@ impl Watch {
         self.with(|slot| slot.idle = idle);
     }
 
+    /// Says that the socket carries a tunnel from now on, or streams of which some may.
+    pub fn spare(&self) {
+        self.with(|slot| slot.spared = true);
+    }
+
     /// Wakes `waker` when a deadline passes or a drain begins, instead of the one given before.
     pub fn wake_with(&self, waker: &Waker) {
         self.with(|slot| match &mut slot.waker {
@@ -249,11 +268,11 @@ pub fn tick() -> usize {
     let now = process_ms();
     CLOCK.set(now);
     SLOTS.with_borrow_mut(|slots| {
-        let ending_idle = slots.ending_idle;
+        let ending = slots.ending;
         let mut ended = 0;
         for slot in slots.entries.iter_mut().flatten() {
             slot.look(now);
-            let Some(half) = slot.due(now, ending_idle) else { continue };
+            let Some(half) = slot.due(now, ending) else { continue };
             slot.expired = Some(half);
             ended += 1;
             if let Some(fd) = slot.fd {
@@ -280,7 +299,12 @@ pub fn start_leaving() {
 
 /// From the next tick on, sockets that wait for a new request are ended.
 pub fn end_idle() {
-    SLOTS.with_borrow_mut(|slots| slots.ending_idle = true);
+    SLOTS.with_borrow_mut(|slots| slots.ending = slots.ending.max(Ending::Idle));
+}
+
+/// From the next tick on, sockets are ended that do not carry a tunnel.
+pub fn end_all_but_spared() {
+    SLOTS.with_borrow_mut(|slots| slots.ending = Ending::AllButSpared);
 }
 
 /// Whether [`start_leaving`] was called on this worker.
@@ -383,5 +407,19 @@ mod tests {
         end_idle();
         assert_eq!(tick(), 1);
         assert!(idle.expired().is_some() && at_work.expired().is_none());
+    }
+
+    #[test]
+    fn tunnels_outlive_the_rest_of_a_drain() {
+        let (tunnel, _far) = UnixStream::pair().unwrap();
+        let (mut busy, _far) = UnixStream::pair().unwrap();
+        let (tunnel, at_work) = (Watch::new(tunnel.as_raw_fd()), Watch::new(busy.as_raw_fd()));
+        tunnel.spare();
+        end_all_but_spared();
+        end_idle();
+        assert_eq!(tick(), 1);
+        assert!(tunnel.expired().is_none() && at_work.expired() == Some(Half::Write));
+        assert!(busy.write_all(b"late").is_err());
+        assert_eq!(tick(), 0, "once");
     }
 }

@@ -1,6 +1,6 @@
 //! Leaving without hurting anybody: the phase every worker of a process is in.
 //!
-//! It goes one way only: preparing, serving, leaving, draining, gone. The main thread moves the phase; the
+//! It goes one way only: preparing, serving, leaving, draining, tunnels only, gone. The main thread moves the phase; the
 //! workers look at it on their tick.
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -18,8 +18,10 @@ pub enum DrainPhase {
     Leaving = 2,
     /// No longer accepting; what is under way is finished, what waits for a request is ended.
     Draining = 3,
+    /// Tunnels may go on, everything else is cut.
+    Tunnels = 4,
     /// The drain deadline passed: what is left is cut.
-    Aborting = 4,
+    Aborting = 5,
 }
 
 /// The phase, shared by the signal side and the workers.
@@ -47,6 +49,7 @@ impl Drain {
             1 => DrainPhase::Serving,
             2 => DrainPhase::Leaving,
             3 => DrainPhase::Draining,
+            4 => DrainPhase::Tunnels,
             _ => DrainPhase::Aborting,
         }
     }

@@ -180,6 +180,10 @@ pub async fn run<R1: Source, W1: Sink, R2: Source, W2: Sink>(
         write_stall: limits.write_stall,
     };
     clocks.touch();
+    if limits.ends == Ends::Both {
+        clocks.first.spare();
+        clocks.second.spare();
+    }
     let mut there =
         pin!(pump(first.source, second.sink, &clocks, &clocks.second, &bytes.from_first));
     let mut back =

@@ -241,13 +241,16 @@ impl<S: Service> Worker<S> {
             match self.drain.phase() {
                 DrainPhase::Preparing | DrainPhase::Serving => {}
                 DrainPhase::Aborting => return,
-                phase @ (DrainPhase::Leaving | DrainPhase::Draining) => {
+                phase @ (DrainPhase::Leaving | DrainPhase::Draining | DrainPhase::Tunnels) => {
                     if !deadline::is_draining() {
                         deadline::start_leaving();
                         self.open.iter().for_each(|open| open.stop.stop());
                     }
-                    if phase == DrainPhase::Draining {
+                    if phase >= DrainPhase::Draining {
                         deadline::end_idle();
+                    }
+                    if phase == DrainPhase::Tunnels {
+                        deadline::end_all_but_spared();
                     }
                     if self.admission.open.get() == 0 && !self.is_accepting() {
                         return;

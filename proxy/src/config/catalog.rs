@@ -131,6 +131,7 @@ pub enum Opt {
     TimeoutTlsHandshake,
     TimeoutTunnel,
     TimeoutDrain,
+    TimeoutDrainTunnels,
 }
 
 /// How often an option may be given.

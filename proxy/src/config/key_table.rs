@@ -121,6 +121,7 @@ fn timeout(policy: &mut Policy, opt: Opt) -> &mut Duration {
         Opt::TimeoutWriteStall => &mut timeouts.write_stall,
         Opt::TimeoutTlsHandshake => &mut timeouts.tls_handshake,
         Opt::TimeoutTunnel => &mut timeouts.tunnel,
+        Opt::TimeoutDrainTunnels => &mut timeouts.drain_tunnels,
         _ => &mut timeouts.drain,
     }
 }

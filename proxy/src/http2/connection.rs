@@ -64,7 +64,7 @@ pub async fn serve(
         Ok(()) => pipe.feed(Use::Head, received),
         Err(flood) => flow.flood.set(Some(flood)),
     }
-    let watch = reader.watch_handle();
+    let watch = spared(reader.watch_handle());
     let mut codec = Codec::new(&pipe);
     let guard = shared.guard.clone();
     let mut inwards = pin!(wheels::receive(&mut reader, &pipe, |bytes| {
@@ -114,6 +114,13 @@ pub async fn serve(
         }
     })
     .await;
+}
+
+/// It may carry WebSockets, and outlives with them what a drain cuts. Its other streams have watches of
+/// their own, and without streams it ends.
+fn spared(watch: Rc<deadline::Watch>) -> Rc<deadline::Watch> {
+    watch.spare();
+    watch
 }
 
 /// What the wheels of one connection tell each other.

@@ -1,5 +1,7 @@
 //! Carrying out the order to upgrade, on the main thread of a running router.
 
+use std::time::Duration;
+
 use router_core::drain::DrainPhase;
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
     history::{self, Became},
 };
 use crate::{
+    config::Timeouts,
     control::{Inbox, Order},
     startup::Running,
 };
@@ -15,6 +18,12 @@ use crate::{
 pub const SUBSCRIPTIONS: &str = "subscriptions";
 /// Part of the memory: keys of TLS session tickets.
 pub const TICKET_KEYS: &str = "ticket-keys";
+
+/// How long a process that another one took over from may go on.
+#[must_use]
+pub fn longest_drain(timeouts: &Timeouts) -> Duration {
+    timeouts.drain.max(timeouts.drain_tunnels)
+}
 
 /// Hands everything over to a new process of this program. This one has only to drain then.
 ///
@@ -34,7 +43,7 @@ pub fn upgrade(running: &Running, inbox: &Inbox) -> Result<Handed, String> {
         estate: &running.estate,
         freeze: &|| freeze(running),
         thaw: &|| running.subscriber.thaw(),
-        drain: running.settings.policy.timeouts.drain,
+        drain: longest_drain(&running.settings.policy.timeouts),
     };
     let handed = hand_over(launch, &offer, &mut || has_to_end(inbox));
     handed.map_err(|error: UpgradeError| {
@@ -76,7 +85,7 @@ fn freeze(running: &Running) -> Result<Memory, String> {
 
 /// Looks whether an order to end has come. Others are answered.
 fn has_to_end(inbox: &Inbox) -> bool {
-    while let Some(request) = inbox.wait_for(std::time::Duration::ZERO) {
+    while let Some(request) = inbox.wait_for(Duration::ZERO) {
         if matches!(request.order, Order::Drain | Order::Stop) {
             inbox.put_back(request);
             return true;

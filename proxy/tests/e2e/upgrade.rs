@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     harness::{
-        Client, Origin, Router, certs, datagram, eventually, get,
+        Client, Origin, Router, certs, datagram, eventually, get, require_tool,
         router::{BINARY, Setup, Subscribe},
         wait::SOON,
     },
@@ -210,6 +210,64 @@ fn two_upgrades_under_traffic_lose_nothing() {
     traffic.more(100);
     assert_eq!(router.nodes("known.test").len(), 1);
     assert!(traffic.stop() > 300);
+}
+
+/// Goal: a WebSocket stays with the old process for longer than requests may, and not for ever.
+#[test]
+fn tunnels_drain_by_a_limit_of_their_own() {
+    let chat = websocket::echo_server();
+    let slow = Origin::start(|exchange| {
+        std::thread::sleep(Duration::from_secs(20));
+        exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        Ok(crate::harness::After::Close)
+    });
+    let mut router = Router::setup()
+        .config("[timeouts]\ndrain = \"1s\"\ndrain-tunnels = \"6s\"\n")
+        .route(format!("chat.test={chat},proto=http"))
+        .route(slow.route("slow.test"))
+        .start();
+    let stream = std::net::TcpStream::connect(router.http()).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut socket = websocket::open(stream, "ws", "chat.test");
+    websocket::exchange(&mut socket, Message::text("before"));
+    let mut client = Client::connect(router.http());
+    client.send("GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n");
+    eventually("the slow one is asked", SOON, || (slow.seen().len() == 1).then_some(()));
+    router.process.signal(Signal::SIGUSR2);
+    eventually("another process serves", Duration::from_secs(30), || {
+        router.process.stderr().contains("took over").then_some(())
+    });
+    let began = std::time::Instant::now();
+    let cut = client.try_response("GET");
+    assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status >= 500), "it had 1 s");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    websocket::exchange(&mut socket, Message::text("still there"));
+    assert!(socket.read().is_err(), "it is cut in the end");
+    assert!(began.elapsed() > Duration::from_secs(5), "{:?}", began.elapsed());
+    router.process.status_within(SOON);
+}
+
+/// Goal: TLS clients resume their sessions, and a name of a certificate is served by both.
+#[test]
+fn a_tls_session_is_resumed_after_an_upgrade() {
+    let openssl = require_tool!("openssl");
+    let origin = Origin::echo();
+    let mut router = Router::setup().https().route(origin.route("localhost")).start();
+    let session = router.folder().join("session.pem");
+    let connect = |router: &Router, how: &str| {
+        let at = router.https().to_string();
+        let mut command = std::process::Command::new(&openssl);
+        command.args(["s_client", "-connect", &at, "-servername", "localhost", "-tls1_2"]);
+        command.arg(how).arg(&session);
+        let finished = crate::harness::tools::run(&mut command);
+        finished.stdout + &finished.stderr
+    };
+    let fresh = connect(&router, "-sess_out");
+    assert!(fresh.contains("New, TLSv1.2"), "{fresh}");
+    router.process.signal(Signal::SIGUSR2);
+    wait_for_end_of_old(&mut router);
+    let resumed = connect(&router, "-sess_in");
+    assert!(resumed.contains("Reused, TLSv1.2"), "{resumed}");
 }
 
 /// Goal: a successor that cannot take over costs nothing, however it fails.

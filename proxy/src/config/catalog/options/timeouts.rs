@@ -83,8 +83,18 @@ pub const TIMEOUTS: &[OptFacts] = &[
         "drain",
         "30s",
         r#""30s""#,
-        "For running requests to finish after SIGQUIT or SIGINT; then they are cut.",
+        "For running requests to finish after SIGQUIT or SIGINT, or once another process took over; then \
+         they are cut.",
         "",
+    ),
+    timeout(
+        Opt::TimeoutDrainTunnels,
+        "drain-tunnels",
+        "1h",
+        r#""1h""#,
+        "For tunnels, such as WebSockets, and relayed connections, once another process took over; then \
+         they are cut. No less than drain.",
+        "The old process stays for as long as one of them lasts, and no other upgrade is possible.",
     ),
 ];
 
