@@ -1,7 +1,6 @@
 //! The entries of the catalogue: one per option, in the order of help and documentation.
 //!
-//! A part of the router with options of its own declares them in a file of its own below here and
-//! joins [`PARTS`].
+//! A part with options of its own declares them in its own file below here and joins [`PARTS`].
 
 mod compression;
 mod ctl;
