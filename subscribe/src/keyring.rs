@@ -65,6 +65,21 @@ struct Vouching {
     routes: Vec<RouteKey>,
 }
 
+/// What a proof changed about who vouches for whom.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Vouched {
+    /// The file vouches for the route from now on.
+    First,
+    /// It did so before.
+    Again,
+    /// It does so from now on, with another key: the nodes of these routes, which the earlier one
+    /// vouched for, must leave.
+    Instead {
+        /// The route itself may be among them.
+        stale: Vec<RouteKey>,
+    },
+}
+
 impl Keyring {
     /// An empty keyring that keeps up to `cached_keys_max` parsed keys.
     #[must_use]
@@ -108,22 +123,24 @@ impl Keyring {
         Ok(key)
     }
 
-    /// A node of `route` was proved by this key. Returns the routes that an *earlier* key of the
-    /// same file vouched for: their nodes must leave. Empty in all but that case.
-    pub fn vouch(&mut self, file_name: &str, key: &PublicKey, route: &RouteKey) -> Vec<RouteKey> {
+    /// A node of `route` was proved by this key.
+    pub fn vouch(&mut self, file_name: &str, key: &PublicKey, route: &RouteKey) -> Vouched {
+        let print = key.print();
         let Some(vouching) = self.vouching.get_mut(file_name) else {
-            let vouching = Vouching { print: key.print(), routes: vec![route.clone()] };
+            let vouching = Vouching { print, routes: vec![route.clone()] };
             self.vouching.insert(file_name.into(), vouching);
-            return Vec::new();
+            return Vouched::First;
         };
-        if vouching.print != key.print() {
-            vouching.print = key.print();
-            return std::mem::replace(&mut vouching.routes, vec![route.clone()]);
+        if vouching.print != print {
+            vouching.print = print;
+            let stale = std::mem::replace(&mut vouching.routes, vec![route.clone()]);
+            return Vouched::Instead { stale };
         }
-        if !vouching.routes.contains(route) {
-            vouching.routes.push(route.clone());
+        if vouching.routes.contains(route) {
+            return Vouched::Again;
         }
-        Vec::new()
+        vouching.routes.push(route.clone());
+        Vouched::First
     }
 
     /// Which public key vouches for each route, by its print.
@@ -266,8 +283,9 @@ mod tests {
     fn another_public_key_ends_what_the_file_vouched_for() {
         let mut keyring = Keyring::new(Digest::Sha256, 4);
         let key = keyring.key("h.pem", &mut Files(Some(RSA_A), 0)).unwrap();
-        assert!(keyring.vouch("h.pem", &key, &route("h")).is_empty());
-        assert!(keyring.vouch("h.pem", &key, &route("h/mount")).is_empty());
+        assert_eq!(keyring.vouch("h.pem", &key, &route("h")), Vouched::First);
+        assert_eq!(keyring.vouch("h.pem", &key, &route("h/mount")), Vouched::First);
+        assert_eq!(keyring.vouch("h.pem", &key, &route("h")), Vouched::Again);
         assert!(keyring.file_changed("h.pem", Some(RSA_A)).is_empty(), "same key, touched file");
         assert_eq!(keyring.file_changed("h.pem", Some(RSA_B)).len(), 2);
         assert!(keyring.file_changed("h.pem", None).is_empty(), "nothing left to end");
@@ -279,7 +297,9 @@ mod tests {
         let before = keyring.key("h.pem", &mut Files(Some(RSA_A), 0)).unwrap();
         keyring.vouch("h.pem", &before, &route("h"));
         let after = PublicKey::from_pem(Digest::Sha256, RSA_B).unwrap();
-        assert_eq!(keyring.vouch("h.pem", &after, &route("h/mount")), [route("h")]);
+        let stale = vec![route("h")];
+        let vouched = keyring.vouch("h.pem", &after, &route("h/mount"));
+        assert_eq!(vouched, Vouched::Instead { stale });
         keyring.release(&route("h/mount"));
         assert_eq!(keyring.file_names().collect::<Vec<_>>(), ["h.pem"], "cached only");
     }

@@ -27,7 +27,7 @@ mod registry;
 mod reject;
 mod replay;
 mod sni;
-mod state;
+pub mod state;
 mod upstream_policy;
 mod verify;
 
@@ -37,10 +37,9 @@ pub use effect::{CertText, Departure, Effect};
 pub use keyring::{KeyFiles, key_file_name};
 pub use limits::Limits;
 pub use registry::{
-    Forwarding, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Restored, Source,
-    StaticNodeError, VassalNames, Verdict,
+    Carried, Forwarding, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Restored,
+    Source, StaticNodeError, VassalNames, Verdict,
 };
 pub use reject::Reject;
-pub use state::StateError;
 pub use upstream_policy::{AllowRule, AllowRuleError, UpstreamPolicy};
 pub use verify::{Digest, DigestUnknown, KeyPrint, PublicKey, PublicKeyError};

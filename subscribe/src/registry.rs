@@ -11,7 +11,7 @@ use route_table::{Address, Algorithm, Generation, RouteKey, TableWriter};
 use crate::credentials::CredentialRules;
 use crate::datagram::Subscription;
 use crate::effect::{Departure, Effect};
-use crate::keyring::{KeyFiles, Keyring};
+use crate::keyring::{KeyFiles, Keyring, Vouched};
 use crate::limits::EFFECTS_PENDING_MAX;
 use crate::proof::{Proofs, Proven};
 use crate::reject::Reject;
@@ -20,6 +20,7 @@ use crate::sni::CertClaims;
 use crate::upstream_policy::UpstreamPolicy;
 
 mod admission;
+mod changes;
 mod config;
 mod identity;
 mod operator;
@@ -31,7 +32,7 @@ mod view;
 
 pub use config::{Forwarding, Now, Peer, RegistryConfig, Source, VassalNames};
 pub use operator::StaticNodeError;
-pub use restore::Restored;
+pub use restore::{Carried, Restored};
 use roster::{Departed, Roster};
 pub use view::{NodeView, RegistryStats};
 
@@ -65,6 +66,7 @@ pub struct Registry {
     roster: Roster,
     certs: CertClaims,
     effects: VecDeque<Effect>,
+    changes: changes::Changes,
     counts: view::Counts,
 }
 
@@ -102,6 +104,7 @@ impl Registry {
             roster: Roster::new(limits, writer),
             certs: CertClaims::default(),
             effects: VecDeque::new(),
+            changes: changes::Changes::default(),
             counts: view::Counts::default(),
         }
     }
@@ -126,18 +129,23 @@ impl Registry {
     }
 
     /// Notes which key file proved the route, and ends the nodes that another key in the same file
-    /// proved before it was replaced.
-    fn vouch(&mut self, route: &RouteKey, proven: &Proven) {
-        let Some(proofs) = &mut self.proofs else { return };
-        let stale = proofs.keyring.vouch(&proven.file_name, &proven.key, route);
-        if stale.is_empty() {
-            return;
+    /// proved before it was replaced; returns how many.
+    fn vouch(&mut self, route: &RouteKey, proven: &Proven) -> usize {
+        let Some(proofs) = &mut self.proofs else { return 0 };
+        let mut revoked = 0;
+        match proofs.keyring.vouch(&proven.file_name, &proven.key, route) {
+            Vouched::Again => return 0,
+            Vouched::First => {}
+            Vouched::Instead { stale } => {
+                revoked = self.revoke(&stale);
+                // Revoking a route releases it from its file, this one perhaps included.
+                if let Some(proofs) = &mut self.proofs {
+                    proofs.keyring.vouch(&proven.file_name, &proven.key, route);
+                }
+            }
         }
-        self.revoke(&stale);
-        // Revoking a route releases it from its file, this one perhaps included.
-        if let Some(proofs) = &mut self.proofs {
-            proofs.keyring.vouch(&proven.file_name, &proven.key, route);
-        }
+        self.changes.vouched(route, proven.key.print().0);
+        revoked
     }
 
     /// Ends the leases that ran out; returns how many.
@@ -217,7 +225,9 @@ impl Registry {
     /// What follows from the end of a node.
     fn depart(&mut self, departed: Departed, why: Departure) {
         let Departed { key, node, subscribed_left } = departed;
+        self.changes.node_gone(&node);
         if subscribed_left == 0 {
+            self.changes.key_gone(&key);
             self.effects.extend(self.certs.release(&key));
             if let Some(proofs) = &mut self.proofs {
                 proofs.keyring.release(&key);

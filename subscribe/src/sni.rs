@@ -28,11 +28,22 @@ struct CertClaim {
     ca: Option<Box<[u8]>>,
 }
 
+/// What the items of a subscribe said, and what the shell must do then.
+#[derive(Debug)]
+pub enum Claimed {
+    /// Nothing, or the same as before.
+    Same(Option<Effect>),
+    /// Something else than before.
+    New(Option<Effect>),
+}
+
 impl CertClaims {
     /// Takes the `sni_*` items of an accepted subscribe. Without both `sni_key` and `sni_crt`
     /// nothing is claimed, and nothing claimed before is given up.
-    pub fn claim(&mut self, route: &RouteKey, subscription: &Subscription<'_>) -> Option<Effect> {
-        let (key, crt) = (subscription.sni_key?, subscription.sni_crt?);
+    pub fn claim(&mut self, route: &RouteKey, subscription: &Subscription<'_>) -> Claimed {
+        let (Some(key), Some(crt)) = (subscription.sni_key, subscription.sni_crt) else {
+            return Claimed::Same(None);
+        };
         let ca = subscription.sni_ca;
         let claims = match self.names.get_mut(route.host()) {
             Some(claims) => claims,
@@ -43,7 +54,8 @@ impl CertClaims {
             && claims[index].is(key, crt, ca)
         {
             let is_looked_at = index + 1 == claims.len() && claims[index].names_files();
-            return is_looked_at.then(|| Effect::LookAtCert { name: route.host().to_owned() });
+            let look = || Effect::LookAtCert { name: route.host().to_owned() };
+            return Claimed::Same(is_looked_at.then(look));
         }
         let served = claims.last().is_some_and(|claim| claim.is(key, crt, ca));
         if let Some(index) = before {
@@ -57,7 +69,7 @@ impl CertClaims {
         };
         let effect = claim.load();
         claims.push(claim);
-        (!served).then_some(effect)
+        Claimed::New((!served).then_some(effect))
     }
 
     /// The last node of `route` left.
@@ -142,7 +154,8 @@ mod tests {
         subscription.sni_key = Some(b"/k");
         subscription.sni_crt = Some(crt.as_bytes());
         let route = RouteKey::parse(route.as_bytes()).expect("a key");
-        claims.claim(&route, &subscription).map(text)
+        let (Claimed::Same(effect) | Claimed::New(effect)) = claims.claim(&route, &subscription);
+        effect.map(text)
     }
 
     fn release(claims: &mut CertClaims, route: &str) -> Option<String> {

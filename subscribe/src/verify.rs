@@ -70,6 +70,21 @@ pub struct DigestUnknown;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct KeyPrint(pub(crate) [u8; 16]);
 
+impl KeyPrint {
+    /// The print of the key in a file, whether it can verify or not; nothing if there is none.
+    #[must_use]
+    pub fn of_pem(pem: &[u8]) -> Option<Self> {
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
+        Some(Self::of_der(der.as_ref()))
+    }
+
+    fn of_der(der: &[u8]) -> Self {
+        let mut print = [0; 16];
+        print.copy_from_slice(&digest(&SHA256, der).as_ref()[..16]);
+        Self(print)
+    }
+}
+
 /// A parsed public key, bound to the server's digest.
 #[derive(Debug)]
 pub struct PublicKey {
@@ -98,9 +113,7 @@ impl PublicKey {
             Err(_) => ParsedPublicKey::new(server_digest.ecdsa(), der)
                 .map_err(|_| PublicKeyError::Unsupported)?,
         };
-        let mut print = [0; 16];
-        print.copy_from_slice(&digest(&SHA256, der).as_ref()[..16]);
-        Ok(Self { parsed, print: KeyPrint(print) })
+        Ok(Self { parsed, print: KeyPrint::of_der(der) })
     }
 
     /// Whether `signature` was made over `signed` with the private half of this key.
@@ -169,6 +182,7 @@ mod tests {
         let print = |pem: &[u8]| PublicKey::from_pem(Digest::Sha1, pem).unwrap().print();
         let spaced = [b"# a comment\n".as_slice(), RSA_2048, b"\n\n"].concat();
         assert_eq!(print(RSA_2048), print(&spaced));
+        assert_eq!(KeyPrint::of_pem(&spaced), Some(print(RSA_2048)));
         assert_ne!(print(RSA_2048), print(EC_P256));
     }
 

@@ -237,6 +237,29 @@ fn a_key_replaced_without_notice_ends_the_nodes_of_the_old_one() {
 }
 
 /// The bound of the settled questions: an honest restart is back in 1.5 s.
+/// The node that brings the news was there before, proved by the old key: it is a new one now.
+#[test]
+fn a_node_that_comes_with_the_new_key_of_its_file_is_added_again() {
+    let (before, after) = (Pair::generate(KeySize::Rsa2048), Pair::generate(KeySize::Rsa2048));
+    let (old, new) = (signer(Digest::Sha256, &before), signer(Digest::Sha256, &after));
+    let mut server = Server::new(Digest::Sha256);
+    let limits = subscribe::Limits { cached_keys_max: 1, ..subscribe::Limits::default() };
+    let config = RegistryConfig { sign: Some(Digest::Sha256), limits, ..RegistryConfig::default() };
+    let (writer, table) = TableWriter::new();
+    (server.registry, server.table) = (Registry::new(config, writer), table);
+    for host in ["h", "x", "y"] {
+        server.files.put(&format!("{host}.pem"), before.public_pem.clone());
+        let datagram = subscribe(&old, &fields(host, 1), UNIX);
+        assert_eq!(server.apply(UNIX, &datagram), Verdict::Added);
+    }
+    // Nobody tells of the change, and the old key of `h` is cached no more.
+    server.files.put("h.pem", after.public_pem.clone());
+    let datagram = subscribe(&new, &fields("h", 1), UNIX + 1);
+    assert_eq!(server.apply(UNIX + 1, &datagram), Verdict::Added);
+    server.registry.publish();
+    assert_eq!(server.table.snapshot().get("h").map(|route| route.nodes().len()), Some(1));
+}
+
 #[test]
 fn a_restart_within_one_second_is_back_in_service_at_once() {
     let pair = Pair::generate(KeySize::Rsa2048);

@@ -7,6 +7,8 @@
 //! and another takes over what it knew, which nobody may notice. `SUZERAIN_SIM_SEED=<number>`
 //! replays one run.
 
+#[path = "simulation/handover.rs"]
+mod handover;
 #[path = "simulation/model.rs"]
 mod model;
 #[path = "support/signing.rs"]
@@ -93,6 +95,7 @@ struct World {
     registry: Registry,
     table: TableHandle,
     model: Model,
+    journal: Vec<u8>,
     /// Datagrams that added, renewed and removed a node in registries that handed over.
     counted: [u64; 3],
 }
@@ -127,6 +130,7 @@ impl World {
             registry: Registry::new(config.clone(), writer),
             config,
             table,
+            journal: Vec::new(),
             counted: [0; 3],
             model: Model::new(sign.is_some(), NODES_PER_KEY_MAX, LEASE_MS, TOLERANCE_S),
         };
@@ -160,22 +164,11 @@ impl World {
         if !self.signers.is_empty() && self.chance.one_in(40) {
             self.change_a_key_file();
         }
-        if self.chance.one_in(20) {
+        self.write_journal();
+        if self.chance.one_in(40) {
             self.hand_over();
         }
         self.compare();
-    }
-
-    /// Another registry goes on where this one stops.
-    fn hand_over(&mut self) {
-        self.counted = self.counts();
-        let state = self.registry.export(self.now());
-        let (writer, table) = TableWriter::new();
-        let mut successor = Registry::new(self.config.clone(), writer);
-        let restored = successor.restore(self.now(), &state, &mut self.files).expect("its own");
-        assert_eq!((restored.nodes, restored.refused), (self.registry.stats().nodes, 0));
-        assert_eq!(restored.replay, self.config.sign.is_some());
-        (self.registry, self.table) = (successor, table);
     }
 
     fn counts(&self) -> [u64; 3] {

@@ -34,6 +34,11 @@ impl TableWriter {
         (writer, handle)
     }
 
+    /// Makes room for so many changes.
+    pub fn reserve(&mut self, changes: usize) {
+        self.staged.reserve(changes);
+    }
+
     /// The next table will route this key so. A later change of the same key wins.
     pub fn stage_put(&mut self, route: Arc<Route>) {
         self.staged.insert(route.key().clone(), Some(route));

@@ -7,7 +7,7 @@ use route_table::TableWriter;
 use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::state::frame;
 use crate::state::record::RecordWriter;
-use crate::{KeyFiles, Limits, Now, Registry, RegistryConfig};
+use crate::{Carried, KeyFiles, Limits, Now, Registry, RegistryConfig};
 
 /// Whatever a state holds: it is refused whole, or the registry is sound and within its limits, and
 /// a state of it brings the same nodes again.
@@ -39,7 +39,7 @@ fn check(state: &[u8]) {
     let now = Now { mono_ms: 1_000_000, unix: 1_700_000_000 };
     let before = registry();
     let (mut registry, mut keys) = (registry(), NoFiles);
-    let Ok(restored) = registry.restore(now, state, &mut keys) else {
+    let Ok(restored) = registry.restore(now, Carried::HandedOver, state, &mut keys) else {
         assert_eq!(registry.stats(), before.stats(), "nothing of a bad state counts");
         return;
     };
@@ -48,7 +48,9 @@ fn check(state: &[u8]) {
     registry.publish();
     let again = registry.export(now);
     let mut successor = self::registry();
-    let second = successor.restore(now, &again, &mut keys).expect("it was just written");
+    let second = successor
+        .restore(now, Carried::HandedOver, &again, &mut keys)
+        .expect("it was just written");
     assert_eq!((second.nodes, second.refused), (restored.nodes, 0));
     assert_eq!(nodes(&registry), nodes(&successor));
     assert!(again.len() <= 2 * state.len() + DATAGRAM_BYTES_MAX, "no blow-up");

@@ -13,6 +13,7 @@ use crate::effect::{Departure, Effect};
 use crate::keyring::KeyFiles;
 use crate::proof::Proven;
 use crate::reject::Reject;
+use crate::sni::Claimed;
 use crate::upstream_policy::UpstreamPolicy;
 
 /// A datagram that was read, and what of it this registry knows.
@@ -40,13 +41,16 @@ impl Registry {
         let mut subscription = Subscription::decode(datagram)?;
         self.read_as_raw(&mut subscription);
         let wish = Wish::of(&subscription);
-        let claim = self.read(&subscription, sender)?;
+        let mut claim = self.read(&subscription, sender)?;
         self.check_known(wish, &claim)?;
         let proven = self.prove(now, wish, &claim, keys)?;
         let verdict = match wish {
             Wish::Serve => {
-                if let Some(proven) = &proven {
-                    self.vouch(&claim.route, proven);
+                let vouch = |proven| self.vouch(&claim.route, proven);
+                if proven.as_ref().map_or(0, vouch) > 0 {
+                    // What was known of the node may have left with the key that proved it.
+                    let (address, vassal) = (&claim.address, subscription.vassal);
+                    claim.known = self.roster.recognise(&claim.route, address, vassal);
                 }
                 self.serve(now, &claim)
             }
@@ -135,7 +139,11 @@ impl Registry {
     /// Adds, renews, changes or moves a node that was checked and proved.
     fn serve(&mut self, now: Now, claim: &Claim<'_>) -> Verdict {
         let subscription = claim.subscription;
-        let cert = self.certs.claim(&claim.route, subscription);
+        let claimed = self.certs.claim(&claim.route, subscription);
+        if matches!(claimed, Claimed::New(_)) {
+            self.changes.claimed(&claim.route, subscription);
+        }
+        let (Claimed::Same(cert) | Claimed::New(cert)) = claimed;
         let Some(node) = claim.known.announced() else {
             let node = self.roster.add(
                 claim.route.clone(),
@@ -144,6 +152,7 @@ impl Registry {
                 self.due_ms(now, &claim.address),
             );
             node.load.note_announce(now.unix, subscription.cores, subscription.load);
+            self.note_node(now, &claim.route, &node);
             self.acknowledge(&claim.route, subscription);
             self.log(Effect::NodeAdded { key: claim.route.clone(), node });
             self.effects.extend(cert);
@@ -178,7 +187,11 @@ impl Registry {
         let has_changed = facts.is_some();
         let after = self.roster.renew(&claim.route, node, due_ms, facts);
         after.load.note_announce(now.unix, subscription.cores, subscription.load);
+        if has_changed {
+            self.note_node(now, &claim.route, &after);
+        }
         if after.id != node.id {
+            self.changes.node_gone(node);
             let (key, from) = (claim.route.clone(), node.facts.announced.clone());
             self.log(Effect::NodeMoved { key, node: after, from });
         }

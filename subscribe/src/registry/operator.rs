@@ -164,7 +164,8 @@ mod tests {
             old.set_intake(&key(), &at(drained), Intake::Drained);
         }
         let now = Now { mono_ms: 0, unix: 1 };
-        let restored = new.restore(now, &old.export(now), &mut NoKeys).unwrap();
+        let restored =
+            new.restore(now, crate::Carried::HandedOver, &old.export(now), &mut NoKeys).unwrap();
         assert_eq!((restored.nodes, restored.refused), (2, 0));
         let nodes = |registry: &Registry| {
             let rows = registry.table_view().map(|view| {

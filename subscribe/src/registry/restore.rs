@@ -7,14 +7,26 @@
 
 use std::collections::HashMap;
 
-use route_table::{Address, Algorithm, Intake, NodeFacts, NodeOrigin, RouteKey};
+use route_table::{Address, Intake, NodeFacts, NodeOrigin, RouteKey};
 
 use super::{Now, Registry, StaticNodeError, VassalNames};
-use crate::keyring::KeyFiles;
+use crate::keyring::{KeyFiles, key_file_name};
 use crate::reject::Reject;
 use crate::state::StateError;
 use crate::state::record::{ClaimRecord, NodeRecord, OperatorRecord, Record, records};
 use crate::verify::KeyPrint;
+
+/// How a state came here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carried {
+    /// A process that has stopped listening handed it over just now. Leases go on with what was left
+    /// of them, and a stamp that counted there counts no more here. Key files are not read: the
+    /// caller looks at [`Registry::watched_key_files`] soon.
+    HandedOver,
+    /// A process that is gone left it behind. Each node has one lease in which to announce itself,
+    /// and is there only if the file of its key still holds the key that proved it.
+    LeftBehind,
+}
 
 /// What came of a state.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -27,29 +39,37 @@ pub struct Restored {
     pub replay: bool,
 }
 
-/// Which public key vouched for each key in the predecessor, and whether it does so here; unknown
-/// until the first node of the key is restored.
-type Vouches = HashMap<RouteKey, (KeyPrint, Option<bool>)>;
+/// What the nodes that come back are judged by.
+struct Coming<'c> {
+    now: Now,
+    carried: Carried,
+    /// Which public key vouched for each key in the predecessor, and whether it does so here; unknown
+    /// until the first node of the key is restored.
+    vouches: HashMap<RouteKey, (KeyPrint, Option<bool>)>,
+    files: &'c mut dyn KeyFiles,
+}
 
 impl Registry {
-    /// Takes over a state that [`Registry::export`] wrote in a process that has stopped listening.
-    /// For a registry that has no subscribed node yet; configured ones come first.
-    ///
-    /// Leases go on with what was left of them, and a stamp that counted there counts no more here.
-    /// Key files are not read: the caller looks at [`Registry::watched_key_files`] soon.
+    /// Takes over a state that [`Registry::export`] wrote, or that was made of a journal. For a
+    /// registry that has no subscribed node yet; configured ones come first.
     ///
     /// # Errors
     /// [`StateError`]; nothing is taken over then.
     pub fn restore(
         &mut self,
         now: Now,
+        carried: Carried,
         state: &[u8],
         files: &mut dyn KeyFiles,
     ) -> Result<Restored, StateError> {
         let all = records(state)?;
-        all.clone().try_for_each(|record| record.map(drop))?;
+        let mut nodes = 0;
+        for record in all.clone() {
+            nodes += usize::from(matches!(record?, Record::Node(_)));
+        }
+        self.roster.reserve(nodes);
         let mut restored = Restored::default();
-        let mut vouches = Vouches::new();
+        let mut coming = Coming { now, carried, vouches: HashMap::new(), files };
         for record in all.flatten() {
             match record {
                 Record::Replay { key, floor, highest } => {
@@ -65,15 +85,13 @@ impl Registry {
                 }
                 Record::Vouch { key, print } => {
                     if let Ok(key) = RouteKey::parse(key.as_bytes()) {
-                        vouches.insert(key, (KeyPrint(print), None));
+                        coming.vouches.insert(key, (KeyPrint(print), None));
                     }
                 }
-                Record::Node(record) => {
-                    match self.restore_node(now, &record, &mut vouches, files) {
-                        Ok(()) => restored.nodes += 1,
-                        Err(_) => restored.refused += 1,
-                    }
-                }
+                Record::Node(record) => match self.restore_node(&record, &mut coming) {
+                    Ok(()) => restored.nodes += 1,
+                    Err(_) => restored.refused += 1,
+                },
                 Record::Operator(record) => match self.restore_operators(&record) {
                     Ok(()) => restored.nodes += 1,
                     Err(_) => restored.refused += 1,
@@ -82,7 +100,7 @@ impl Registry {
                     self.restore_drained(key, announced, vassal);
                 }
                 Record::Claim(record) => self.restore_claim(&record),
-                Record::End { .. } => {}
+                Record::NodeGone { .. } | Record::KeyGone { .. } | Record::End { .. } => {}
             }
         }
         self.effects.extend(self.certs.loads());
@@ -91,19 +109,23 @@ impl Registry {
 
     fn restore_node(
         &mut self,
-        now: Now,
         record: &NodeRecord<'_>,
-        vouches: &mut Vouches,
-        files: &mut dyn KeyFiles,
+        coming: &mut Coming<'_>,
     ) -> Result<(), Reject> {
         let key = RouteKey::parse(record.key.as_bytes()).map_err(|_| Reject::BadKey)?;
         let (algorithm, facts) = record.facts()?;
-        self.check_restored(&key, &facts, files)?;
-        let is_vouched = self.vouch_restored(&key, vouches);
+        self.check_restored(&key, &facts, coming.files)?;
+        let is_vouched = self.vouch_restored(&key, coming);
         if !is_vouched && !self.needs_no_signature(&facts) {
             return Err(Reject::Unsigned);
         }
-        self.add_restored(now, key, algorithm, facts, record);
+        let mut due_ms = self.due_ms(coming.now, &facts.address);
+        if coming.carried == Carried::HandedOver {
+            due_ms = due_ms.min(coming.now.mono_ms.saturating_add(record.left_ms));
+        }
+        let node = self.roster.add(key, facts, algorithm, due_ms);
+        let (seen_unix, cores, backlog) = record.last;
+        node.load.note_announce(seen_unix, cores, backlog);
         Ok(())
     }
 
@@ -134,10 +156,19 @@ impl Registry {
     }
 
     /// Whether the key file of a key vouched for it, and does so here from now on.
-    fn vouch_restored(&mut self, key: &RouteKey, vouches: &mut Vouches) -> bool {
+    fn vouch_restored(&mut self, key: &RouteKey, coming: &mut Coming<'_>) -> bool {
         let Some(proofs) = &mut self.proofs else { return false };
-        let Some((print, holds)) = vouches.get_mut(key) else { return false };
-        *holds.get_or_insert_with(|| proofs.keyring.restore(key, *print))
+        let Some((print, holds)) = coming.vouches.get_mut(key) else { return false };
+        *holds.get_or_insert_with(|| {
+            let is_there = match coming.carried {
+                Carried::HandedOver => true,
+                Carried::LeftBehind => {
+                    let pem = coming.files.read(&key_file_name(key.as_str()));
+                    pem.and_then(|pem| KeyPrint::of_pem(&pem)) == Some(*print)
+                }
+            };
+            is_there && proofs.keyring.restore(key, *print)
+        })
     }
 
     fn needs_no_signature(&self, facts: &NodeFacts) -> bool {
@@ -145,21 +176,6 @@ impl Registry {
         let sender = announcer.and_then(|announcer| announcer.credentials);
         let rules = self.credentials.as_ref().zip(sender);
         self.proofs.is_none() || rules.is_some_and(|(rules, sender)| rules.skips_signature(sender))
-    }
-
-    fn add_restored(
-        &mut self,
-        now: Now,
-        key: RouteKey,
-        algorithm: Algorithm,
-        facts: NodeFacts,
-        record: &NodeRecord<'_>,
-    ) {
-        let due_ms = now.mono_ms.saturating_add(record.left_ms);
-        let due_ms = due_ms.min(self.due_ms(now, &facts.address));
-        let node = self.roster.add(key, facts, algorithm, due_ms);
-        let (seen_unix, cores, backlog) = record.last;
-        node.load.note_announce(seen_unix, cores, backlog);
     }
 
     fn restore_operators(&mut self, record: &OperatorRecord<'_>) -> Result<(), Reject> {

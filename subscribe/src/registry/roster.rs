@@ -97,8 +97,10 @@ impl Roster {
         algorithm: Algorithm,
         due_ms: u64,
     ) -> Arc<Node> {
-        let known = self.recognise(&key, &facts.address, facts.vassal());
-        debug_assert!(known.announced().is_none(), "a node is added once");
+        debug_assert!(
+            self.recognise(&key, &facts.address, facts.vassal()).announced().is_none(),
+            "a node is added once"
+        );
         let node = Arc::new(Node::new(self.next_id(), facts));
         node.load.set_due_ms(due_ms);
         if due_ms != u64::MAX {
@@ -198,6 +200,7 @@ impl Roster {
             return None;
         }
         let table = Arc::clone(self.writer.table());
+        self.writer.reserve(self.drafts.len());
         for (key, Draft { nodes, algorithm }) in self.drafts.drain() {
             if nodes.is_empty() {
                 self.writer.stage_remove(&key);
@@ -243,6 +246,23 @@ impl Roster {
                 route.all_nodes().map(|node| (route.key(), route.algorithm(), node))
             }),
         )
+    }
+
+    /// How a key spreads its requests.
+    pub fn algorithm(&self, key: &RouteKey) -> Algorithm {
+        match self.drafts.get(key) {
+            Some(draft) => draft.algorithm,
+            None => self
+                .writer
+                .table()
+                .get(key.as_str())
+                .map_or_else(Algorithm::default, |route| route.algorithm()),
+        }
+    }
+
+    /// Makes room for so many keys that are to be added before the next publish.
+    pub fn reserve(&mut self, keys: usize) {
+        self.drafts.reserve(keys.min(self.limits.keys_max));
     }
 
     /// Whether a key has a node that a datagram brought.

@@ -5,7 +5,7 @@
 use route_table::{Intake, NodeOrigin};
 
 use super::{Now, Registry};
-use crate::state::record::{NodeRecord, OperatorRecord, Record, RecordWriter};
+use crate::state::record::{OperatorRecord, Record, RecordWriter};
 
 impl Registry {
     /// Everything that was learnt from datagrams and operators and still holds, as [`Registry::restore`] reads it.
@@ -16,20 +16,11 @@ impl Registry {
         let mut writer = RecordWriter::start();
         if let Some(proofs) = &self.proofs {
             proofs.replay.records().for_each(|record| writer.push(&record));
-            for (route, print) in proofs.keyring.vouched() {
-                writer.push(&Record::Vouch { key: route.as_str(), print: print.0 });
-            }
         }
+        self.write_nodes(now, &mut writer);
         for (key, algorithm, node) in self.roster.rows() {
-            match node.facts.origin {
-                NodeOrigin::Subscribed => {
-                    let record = NodeRecord::of(key, algorithm, node, now.mono_ms);
-                    writer.push(&Record::Node(record));
-                }
-                NodeOrigin::Operator => {
-                    writer.push(&Record::Operator(OperatorRecord::of(key, algorithm, node)));
-                }
-                NodeOrigin::Static => {}
+            if node.facts.origin == NodeOrigin::Operator {
+                writer.push(&Record::Operator(OperatorRecord::of(key, algorithm, node)));
             }
         }
         let drained = self.roster.iter().filter(|(_, node)| node.intake == Intake::Drained);
@@ -37,7 +28,6 @@ impl Registry {
             let (announced, vassal) = (&*node.facts.announced, node.facts.vassal());
             writer.push(&Record::Drained { key: key.as_str(), announced, vassal });
         }
-        self.certs.records().for_each(|record| writer.push(&Record::Claim(record)));
         writer.finish()
     }
 }

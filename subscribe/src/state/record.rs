@@ -65,6 +65,17 @@ pub enum Record<'a> {
         /// Its name, if it said one.
         vassal: Option<&'a str>,
     },
+    /// In a journal: a node left, or has another number now.
+    NodeGone {
+        /// Its number.
+        id: u64,
+    },
+    /// In a journal: the last node of a key left, and with it what vouched for the key and the
+    /// certificate it brought.
+    KeyGone {
+        /// The key.
+        key: &'a str,
+    },
 }
 
 /// A name of the replay memory and its stamps.
@@ -96,6 +107,8 @@ pub struct ClaimRecord<'a> {
 /// A subscribed node.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub struct NodeRecord<'a> {
+    /// Its number in the process that wrote this; means nothing in another.
+    pub id: u64,
     /// The key it serves.
     pub key: &'a str,
     /// How the key spreads its requests; place in [`ALGORITHMS`].
@@ -159,6 +172,7 @@ impl<'a> NodeRecord<'a> {
         let credentials = facts.announcer.as_ref().and_then(|announcer| announcer.credentials);
         let last = node.load.snapshot();
         Self {
+            id: node.id.0,
             key: key.as_str(),
             algorithm: place(&ALGORITHMS, algorithm),
             announced: &facts.announced,
@@ -214,7 +228,7 @@ impl<'a> NodeRecord<'a> {
 }
 
 /// Writes records into one buffer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RecordWriter {
     out: Vec<u8>,
     scratch: Vec<u8>,
@@ -224,11 +238,16 @@ pub struct RecordWriter {
 impl RecordWriter {
     /// Begins with the frame that says what follows.
     pub fn start() -> Self {
-        let mut writer = Self { out: Vec::new(), scratch: Vec::new(), records: 0 };
+        let mut writer = Self::default();
         writer.scratch.extend_from_slice(MAGIC);
         writer.scratch.extend_from_slice(&VERSION.to_le_bytes());
         frame::push(&mut writer.out, &writer.scratch);
         writer
+    }
+
+    /// Makes room for so many nodes.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.out.reserve(nodes * NODE_BYTES);
     }
 
     /// Writes one record.
@@ -236,9 +255,30 @@ impl RecordWriter {
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
         body = postcard::to_extend(record, body).expect("a record has no part of unknown length");
-        frame::push(&mut self.out, &body);
+        self.push_body(&body);
         self.scratch = body;
+    }
+
+    /// Writes one record that is encoded already.
+    pub fn push_body(&mut self, body: &[u8]) {
+        frame::push(&mut self.out, body);
         self.records += 1;
+    }
+
+    /// What was written and not cleared.
+    pub fn bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// The same, to be kept.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    /// Forgets what was written, and keeps room for a usual amount.
+    pub fn clear(&mut self) {
+        self.out.clear();
+        self.out.shrink_to(ROOM_KEPT_BYTES);
     }
 
     /// The whole state.
@@ -248,17 +288,31 @@ impl RecordWriter {
     }
 }
 
-/// The records of a state in the order they were written, its first frame checked.
+/// Reads the first frame off the front.
 ///
 /// # Errors
 /// [`StateError::Foreign`], [`StateError::Version`], or what [`frame::take`] finds.
-pub fn records(mut bytes: &[u8]) -> Result<Records<'_>, StateError> {
-    let head = frame::take(&mut bytes)?.ok_or(StateError::Cut)?;
+pub fn take_head(bytes: &mut &[u8]) -> Result<(), StateError> {
+    let head = frame::take(bytes)?.ok_or(StateError::Cut)?;
     let version = head.strip_prefix(MAGIC).ok_or(StateError::Foreign)?;
     let version = u32::from_le_bytes(*version.first_chunk().ok_or(StateError::Foreign)?);
-    if version != VERSION {
-        return Err(StateError::Version { version });
-    }
+    if version == VERSION { Ok(()) } else { Err(StateError::Version { version }) }
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// [`StateError::Damaged`].
+pub fn decode(body: &[u8]) -> Result<Record<'_>, StateError> {
+    postcard::from_bytes(body).map_err(|_| StateError::Damaged)
+}
+
+/// The records of a state in the order they were written, its first frame checked.
+///
+/// # Errors
+/// As [`take_head`].
+pub fn records(mut bytes: &[u8]) -> Result<Records<'_>, StateError> {
+    take_head(&mut bytes)?;
     Ok(Records { rest: bytes, count: 0, ended: false })
 }
 
@@ -273,7 +327,7 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     fn advance(&mut self) -> Result<Option<Record<'a>>, StateError> {
         let body = frame::take(&mut self.rest)?.ok_or(StateError::Cut)?;
-        match postcard::from_bytes(body).map_err(|_| StateError::Damaged)? {
+        match decode(body)? {
             Record::End { records } if records != self.count => Err(StateError::Damaged),
             Record::End { .. } if !self.rest.is_empty() => {
                 Err(StateError::Surplus { bytes: self.rest.len() })
@@ -305,6 +359,10 @@ fn place<T: PartialEq>(list: &[T], value: T) -> u8 {
     list.iter().position(|known| *known == value).map_or(u8::MAX, |place| place as u8)
 }
 
+/// What a node takes, mostly.
+const NODE_BYTES: usize = 96;
+/// Room for changes that is kept after a storm.
+const ROOM_KEPT_BYTES: usize = 64 * 1024;
 const ALGORITHMS: [Algorithm; 5] =
     [Algorithm::Wrr, Algorithm::Lrc, Algorithm::Wlrc, Algorithm::IpHash, Algorithm::P2c];
 const OPENINGS: [Opening; 2] = [Opening::Plain, Opening::ProxyV2];
