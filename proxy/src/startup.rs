@@ -386,6 +386,7 @@ pub(crate) fn subscriber_config(
         static_nodes: settings.route.iter().map(static_nodes::facts).collect(),
         handed_over: None,
         estate: estate.clone(),
+        state_file: settings.senders.state_file.clone(),
     }
 }
 

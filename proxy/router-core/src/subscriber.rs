@@ -18,9 +18,7 @@ use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use route_table::{NodeFacts, RouteKey, TableWriter};
-use subscribe::{
-    CertText, OwnerCheck, Registry, RegistryConfig, Restored, StateError, StaticNodeError,
-};
+use subscribe::{CertText, OwnerCheck, Registry, RegistryConfig, StaticNodeError};
 
 use crate::address::ListenAddr;
 use crate::estate::Estate;
@@ -33,6 +31,7 @@ mod key_watch;
 pub mod limits;
 pub mod line_budget;
 mod operate;
+mod past;
 mod pause;
 #[cfg(test)]
 mod pause_tests;
@@ -40,6 +39,7 @@ mod receive;
 mod reconfigure;
 mod relay;
 mod socket;
+mod state_file;
 #[cfg(test)]
 mod tests;
 mod thread_loop;
@@ -52,12 +52,13 @@ use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, FREEZE_WAIT_MS_MAX, VIEW_WAIT_MS_MAX};
 pub use operate::{Operated, Operation, OperationError};
-use pause::{CatchUp, PausableClock};
+use pause::PausableClock;
 use receive::Arena;
 pub use reconfigure::{Reconfiguration, Standing};
 use relay::Relay;
 use socket::{AskCredentials, DatagramSocket, Senders};
-use thread_loop::{Ask, Shell, unix_now};
+use state_file::StateFile;
+use thread_loop::{Ask, Shell};
 use trail::Trail;
 pub use trail::{Happened, Refused, TrailEvent, TrailView};
 pub use view::{NodeRow, RegistryView};
@@ -83,6 +84,8 @@ pub struct SubscriberConfig {
     pub handed_over: Option<Vec<u8>>,
     /// Where bound sockets may be already.
     pub estate: Arc<Estate>,
+    /// Where subscriptions are kept for the case of a crash.
+    pub state_file: Option<PathBuf>,
 }
 
 /// What the certificate loader is asked for.
@@ -171,7 +174,16 @@ pub enum SubscriberError {
     },
     /// What the predecessor handed over cannot be read.
     #[error("subscriptions of the predecessor: {0}")]
-    HandedOver(#[from] StateError),
+    HandedOver(#[from] subscribe::state::StateError),
+    /// There is no place for the state file.
+    #[error("state file {}: {cause}", path.display())]
+    StateFile {
+        /// As configured.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// The system refuses a descriptor or a thread.
     #[error("subscription thread: {0}")]
     Thread(#[from] io::Error),
@@ -209,6 +221,10 @@ fn who_sends(config: &SubscriberConfig) -> Result<(Senders, AskCredentials), Sub
     Ok((senders, ask))
 }
 
+fn open_state_file(path: PathBuf) -> Result<StateFile, SubscriberError> {
+    StateFile::at(path.clone()).map_err(|cause| SubscriberError::StateFile { path, cause })
+}
+
 /// Everything bound and nothing running.
 pub struct Subscriber {
     shell: Shell,
@@ -236,7 +252,9 @@ impl Subscriber {
             static_nodes,
             handed_over,
             estate,
+            state_file,
         } = config;
+        let lease_ms = registry.lease_ms;
         if binds.len() > BINDS_MAX {
             return Err(SubscriberError::TooManyBinds { count: binds.len() });
         }
@@ -260,18 +278,10 @@ impl Subscriber {
         }
         let mut key_watch = sign_dir.as_deref().map(KeyWatch::new);
         let clock = PausableClock::start();
-        let mut catch_up = CatchUp::default();
-        let mut restored = Restored::default();
-        if let Some(state) = handed_over {
-            restored = registry.restore(clock.now(), &state, &mut key_directories)?;
-            catch_up = CatchUp::begin(clock.now());
-            let Restored { nodes, refused, .. } = restored;
-            tracing::info!(nodes, refused, "subscriptions of the predecessor taken over");
-        }
-        if !restored.replay {
-            // Nobody knows which stamps the last process accepted, so none from its time counts.
-            registry.raise_replay_floor(unix_now().saturating_sub(1));
-        }
+        let state_file = state_file.map(open_state_file).transpose()?;
+        let past = (handed_over, state_file.as_ref());
+        let keys = &mut key_directories;
+        let catch_up = past::learn(&mut registry, keys, clock.now(), lease_ms, past)?;
         if let Some(key_watch) = &mut key_watch {
             key_watch.note_unread(registry.watched_key_files());
         }
@@ -287,6 +297,7 @@ impl Subscriber {
             catch_up,
             operated: Vec::new(),
             trail: Trail::new(),
+            state_file,
         };
         shell.turn(&[]);
         Ok(Self { shell })
@@ -298,11 +309,12 @@ impl Subscriber {
         self.shell.sockets.iter().map(DatagramSocket::local_addr).collect()
     }
 
-    /// Starts the thread.
+    /// Starts the thread, and the state file as whoever the process is by now.
     ///
     /// # Errors
     /// If the system refuses a descriptor or the thread.
-    pub fn spawn(self) -> Result<SubscriberHandle, SubscriberError> {
+    pub fn spawn(mut self) -> Result<SubscriberHandle, SubscriberError> {
+        self.shell.begin_state_file();
         let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
         let wake = Arc::new(EventFd::from_flags(flags).map_err(io::Error::from)?);
         let (asks, asked) = mpsc::channel();

@@ -45,6 +45,7 @@ pub enum Opt {
     WakeTotalMax,
     Tolerance,
     AllowUnsigned,
+    StateFile,
     UpstreamAllow,
     Route,
     Dotsplit,

@@ -92,6 +92,7 @@ impl Draft {
             Opt::SignTolerance => settings.sign_tolerance = tolerance(text)?,
             Opt::Tolerance => settings.tolerance = tolerance(text)?,
             Opt::AllowUnsigned => settings.allow_unsigned = values::switch(text)?,
+            Opt::StateFile => settings.senders.state_file = Some(values::log_file(text)?),
             Opt::UpstreamAllow => settings.upstream_allow.push(values::allow_rule(text)?),
             Opt::Route => settings.route.push(values::static_route(text)?),
             Opt::Dotsplit => {

@@ -116,6 +116,11 @@ pub const FIXED: &[Fixed] = &[
         because: "what was changed stays in one file",
         keep: |next, now| next.ctl.audit_log.clone_from(&now.ctl.audit_log),
     },
+    Fixed {
+        opt: Opt::StateFile,
+        because: "it holds what changed since the start",
+        keep: |next, now| next.senders.state_file.clone_from(&now.senders.state_file),
+    },
 ];
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub struct Senders {
     pub multicast_interface: Vec<Ipv4Addr>,
     /// Routers that are told what this one is told.
     pub resubscribe: Vec<ListenAddr>,
+    /// Where what they said is kept for the case of a crash.
+    pub state_file: Option<PathBuf>,
     /// Directories whose entries belong to the users that own the keys.
     pub credentials_check: Vec<PathBuf>,
 }
@@ -40,6 +42,7 @@ impl Default for Senders {
             sign_skip_uid: Vec::new(),
             multicast_interface: Vec::new(),
             resubscribe: Vec::new(),
+            state_file: None,
             credentials_check: Vec::new(),
         }
     }

@@ -81,7 +81,9 @@ fn the_examples_of_the_catalogue_load() {
     for name in names.iter().map(String::as_str).chain(["/var/lib/apps/certs"]) {
         fs::create_dir_all(format!("{root}{name}")).expect("a directory");
     }
-    fs::create_dir_all(format!("{root}/var/log/suzerain")).expect("a directory");
+    for name in ["/var/log/suzerain", "/var/lib/suzerain"] {
+        fs::create_dir_all(format!("{root}{name}")).expect("a directory");
+    }
     for name in ["/etc/suzerain/default.crt", "/etc/suzerain/default.key"] {
         fs::write(format!("{root}{name}"), "").expect("a file");
     }

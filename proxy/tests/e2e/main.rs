@@ -20,6 +20,7 @@ mod client_certificates;
 mod client_certificates_reload;
 mod client_gone;
 mod compression;
+mod crash;
 mod ctl;
 mod ctl_trail;
 mod dashboard;

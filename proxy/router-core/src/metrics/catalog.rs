@@ -215,6 +215,10 @@ families! {
         "Acknowledgements asked for by subscriptions, by whether they could be sent.";
     SUBSCRIPTION_FORWARDS = Counter "suzerain_subscription_forwards_total" ["outcome"]
         "Datagrams for other routers (resubscribe), each router counted, by whether they could be sent.";
+    STATE_FILE_BYTES = Gauge "suzerain_state_file_bytes" []
+        "Length of the state file; 0 while there is none, so that a crash would lose subscriptions.";
+    STATE_FILE_FAILURES = Counter "suzerain_state_file_failures_total" []
+        "Times the state file could not be written.";
 
     CERTIFICATES = Gauge "suzerain_certificates" []
         "Certificates in the certificate store.";

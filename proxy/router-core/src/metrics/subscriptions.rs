@@ -27,6 +27,8 @@ impl Collector for SubscriptionCounters {
         show(&catalog::SUBSCRIPTION_FORWARDS, &["sent"], &self.forwarded);
         show(&catalog::SUBSCRIPTION_FORWARDS, &["dropped"], &self.forward_drops);
         show(&catalog::CERTIFICATE_REQUESTS_LOST, &[], &self.cert_requests_lost);
+        show(&catalog::STATE_FILE_BYTES, &[], &self.state_file_bytes);
+        show(&catalog::STATE_FILE_FAILURES, &[], &self.state_file_failures);
         for (reason, count) in self.rejects() {
             page.sample(&catalog::SUBSCRIPTION_REJECTS, &[reason], count);
         }

@@ -41,6 +41,10 @@ pub struct SubscriptionCounters {
     pub forward_drops: AtomicU64,
     /// Certificate requests that found no loader.
     pub cert_requests_lost: AtomicU64,
+    /// Times the state file could not be written.
+    pub state_file_failures: AtomicU64,
+    /// Length of the state file now; 0 while there is none.
+    pub state_file_bytes: AtomicU64,
     rejects: [AtomicU64; Reject::ALL.len()],
     /// How far the thread's clock is ahead of that of the process.
     clock_ahead_ms: AtomicI64,

@@ -68,6 +68,16 @@ pub const REFUSALS_OF_A_KEY: usize = 4;
 pub const TRAIL_TEXT_BYTES_MAX: usize = 256;
 /// How long an operator waits for a change of the registry, in milliseconds.
 pub const OPERATION_WAIT_MS_MAX: u64 = 10_000;
+/// How often the state file says that its router lives, in milliseconds.
+pub const STATE_BEAT_MS: u64 = 1_000;
+/// Longest state file read or written: over four million nodes with certificates of their own.
+pub const STATE_FILE_BYTES_MAX: u64 = 4 << 30;
+/// A state file is made anew when it is longer than twice what it began with and this, in bytes.
+pub const STATE_GROWTH_BYTES_MIN: u64 = 4 << 20;
+/// Changes that may wait until a new state file is made, in bytes.
+pub const STATE_TAIL_BYTES_MAX: usize = 64 << 20;
+/// How soon after another a state file is made, in milliseconds.
+pub const STATE_RETRY_MS: u64 = 10_000;
 /// How long a storm of datagrams may put a publish off: bounds the age of the table under flood.
 pub const PUBLISH_DELAY_MAX: Duration = Duration::from_millis(2);
 

@@ -41,6 +41,7 @@ pub(super) fn config(binds: &[&str]) -> SubscriberConfig {
         static_nodes: Vec::new(),
         handed_over: None,
         estate: Arc::default(),
+        state_file: None,
     }
 }
 

@@ -21,6 +21,7 @@ use super::operate::{Operated, Operation, OperationError, Pending};
 use super::pause::{CatchUp, PausableClock};
 use super::receive::{Arena, Datagram};
 use super::socket::DatagramSocket;
+use super::state_file::StateFile;
 use super::trail::{Trail, TrailView};
 use super::{Reconfiguration, RegistryView};
 
@@ -59,6 +60,7 @@ pub(super) struct Shell {
     pub(super) operated: Vec<Pending>,
     /// Who came, left and was refused.
     pub(super) trail: Trail,
+    pub(super) state_file: Option<StateFile>,
 }
 
 /// What a turn left in the sockets that were readable.
@@ -128,6 +130,9 @@ impl Shell {
         for effect in &effects {
             self.trail.note_effect(now, effect);
             self.effects.prepare(effect);
+        }
+        if let Some(state_file) = &mut self.state_file {
+            state_file.turn(&mut self.registry, now, &self.counters);
         }
         if self.registry.publish().is_some() {
             bump(&self.counters.publishes);
@@ -225,6 +230,9 @@ impl Shell {
                 Ok(Ask::View(reply)) => drop(reply.try_send(RegistryView::take(&self.registry))),
                 Ok(Ask::Freeze(reply)) => {
                     self.clock.pause();
+                    if let Some(state_file) = &mut self.state_file {
+                        state_file.leave(&mut self.registry);
+                    }
                     drop(reply.try_send(self.registry.export(self.now())));
                     tracing::info!(nodes = self.registry.stats().nodes, "subscriptions frozen");
                 }
@@ -251,9 +259,21 @@ impl Shell {
         }
     }
 
+    /// Keeps the state file from now on.
+    pub(super) fn begin_state_file(&mut self) {
+        let now = self.now();
+        if let Some(state_file) = &mut self.state_file {
+            state_file.begin(&mut self.registry, now, &self.counters);
+        }
+    }
+
     fn thaw(&mut self) {
         if let Some(stood) = self.clock.resume() {
             self.catch_up = CatchUp::begin(self.now());
+            let now = self.now();
+            if let Some(state_file) = &mut self.state_file {
+                state_file.return_to(now);
+            }
             tracing::info!(stood_ms = stood.as_millis() as u64, "subscriptions go on");
         }
     }

@@ -172,18 +172,11 @@ impl Setup {
         }
         command.args(&self.arguments);
         let mut process = Process::start(&mut command, &folder, "router", Signal::SIGTERM);
-        let ready = eventually("the router is ready or ends", SOON, || {
-            if process.try_status().is_some() {
-                return Some(false);
-            }
-            let answer = try_admin(&admin, "/readyz");
-            answer.is_ok_and(|answer| answer.status == 200).then_some(true)
-        });
-        if !ready {
+        if !is_ready(&mut process, &admin) {
             let log = process.stderr();
             return Err(Box::new((self, log)));
         }
-        Ok(Router { process, folder: self.folder, admin, http, https, subscribe })
+        Ok(Router { process, command, folder: self.folder, admin, http, https, subscribe })
     }
 
     fn subscribe_address(&self) -> (Option<String>, SubscribeAt) {
@@ -204,6 +197,18 @@ impl Setup {
     }
 }
 
+/// Waits until the router says so; false if it ended.
+#[track_caller]
+fn is_ready(process: &mut Process, admin: &Path) -> bool {
+    eventually("the router is ready or ends", SOON, || {
+        if process.try_status().is_some() {
+            return Some(false);
+        }
+        let answer = try_admin(admin, "/readyz");
+        answer.is_ok_and(|answer| answer.status == 200).then_some(true)
+    })
+}
+
 enum SubscribeAt {
     Nowhere,
     Udp(SocketAddr),
@@ -214,6 +219,8 @@ enum SubscribeAt {
 pub struct Router {
     /// The process itself.
     pub process: Process,
+    /// What it was started with.
+    command: Command,
     folder: TempDir,
     admin: PathBuf,
     http: Reserved,
@@ -241,6 +248,23 @@ impl Router {
     #[track_caller]
     pub fn with_route(route: impl AsRef<str>) -> Self {
         Self::setup().route(route).start()
+    }
+
+    /// Ends the process without a word.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        self.process.signal(Signal::SIGKILL);
+        self.process.status_within(SOON);
+    }
+
+    /// Starts it again as it was, after it ended.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let folder = self.folder.path();
+        let mut process = Process::start(&mut self.command, folder, "router", Signal::SIGTERM);
+        let ready = is_ready(&mut process, &self.admin);
+        assert!(ready, "the router did not start again:\n{}", process.stderr());
+        self.process = process;
     }
 
     /// Folder of the test.

@@ -1,4 +1,4 @@
-//! The options about who may subscribe, beyond signatures.
+//! The options about who may subscribe, beyond signatures, and where that is kept.
 
 use crate::config::catalog::{Opt, OptFacts, Section, Shape};
 
@@ -99,5 +99,21 @@ pub const SENDERS: &[OptFacts] = &[
              several directories is enough. Holds for leaving, too.",
         cost: "One look at the file system per datagram and directory.",
         example: r#"["/etc/suzerain/owners"]"#,
+    },
+    OptFacts {
+        opt: Opt::StateFile,
+        name: "state-file",
+        shape: Shape::One,
+        section: Section::Subscriptions,
+        value: "FILE",
+        default: "none: after a crash every node is gone until it announces itself again",
+        allowed: "the path of a file in an existing directory that the router may write to",
+        about: "Keep subscriptions in this file, so that a router that crashed or was restarted serves them \
+         at once. Nodes that left, and nodes whose key file changed, do not come back. A file whose \
+         router ended longer ago than tolerance counts no more. See OPERATING.md.",
+        cost: "One write per turn of the subscription thread that changed something, and some 100 bytes \
+         of disk per node, twice that while it is made short. The file holds the private keys that \
+         subscriptions brought inline; only its owner can read it.",
+        example: r#""/var/lib/suzerain/subscriptions.state""#,
     },
 ];
