@@ -6,7 +6,7 @@
 //! asked for goes to standard output.
 
 mod arguments;
-mod ask;
+pub(crate) mod ask;
 mod ctl;
 mod exit;
 mod explain;
@@ -27,6 +27,7 @@ use crate::announce::AnnounceArgs;
 use crate::config::Program;
 use crate::demo::DemoArgs;
 use crate::import::ImportArgs;
+use crate::top::{self, TopArgs};
 use arguments::ExplainArgs;
 
 pub use exit::{CliError, FAILED, USAGE};
@@ -58,6 +59,7 @@ fn dispatch(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErr
             shared::print(&answer)
         }
         Some(("ctl", flags)) => shared::ctl(flags),
+        Some(("top", flags)) => shared::print(&top::run(&TopArgs::from_arg_matches(flags)?)?),
         Some(("announce", flags)) => announce(flags),
         Some((package_files::NAME, flags)) => shared::package_files(arguments::command(), flags),
         Some(("import-uwsgi", flags)) => {

@@ -36,6 +36,7 @@ pub mod startup;
 pub mod stats;
 pub mod systemd;
 pub mod tls;
+pub mod top;
 pub mod traces;
 pub mod upgrade;
 

@@ -12,6 +12,7 @@ use crate::config::Program;
 use crate::config::catalog::{OPTIONS, OptFacts, Section, Shape};
 use crate::demo::DemoArgs;
 use crate::import::ImportArgs;
+use crate::top::TopArgs;
 
 /// Arguments of `check`.
 #[derive(Args, Debug)]
@@ -69,6 +70,12 @@ const EXPLAIN_EXAMPLES: &str = "Examples:
   suzerain explain http://shop.localhost:8080/cart
   suzerain explain --admin /run/suzerain/admin.sock https://shop.example/";
 
+const TOP_EXAMPLES: &str = "Examples:
+  suzerain top --admin /run/suzerain/admin.sock
+      Keys by requests a second; s sorts, r reverses, / searches, n hides nodes, q leaves.
+  suzerain top --once --keys 10
+      Print the ten busiest keys and end.";
+
 const ANNOUNCE_EXAMPLES: &str = "Examples:
   suzerain announce --server 127.0.0.1:7171 --key shop.localhost --address 127.0.0.1:3000 \\
       --proto http --sign SHA256:shop.pem -- node app.js
@@ -97,6 +104,7 @@ pub fn command() -> Command {
         .subcommand(demo())
         .subcommand(check(CHECK_EXAMPLES))
         .subcommand(explain())
+        .subcommand(top())
         .subcommand(announce())
         .subcommand(import())
         .subcommand(package_files::command())
@@ -183,6 +191,11 @@ pub fn check(examples: &str) -> Command {
 fn explain() -> Command {
     let about = "Say which key, node and certificate a URL gets from a running router";
     ExplainArgs::augment_args(sub("explain", EXPLAIN_EXAMPLES)).about(about)
+}
+
+fn top() -> Command {
+    let about = "Show what a running router does, in the terminal";
+    TopArgs::augment_args(sub("top", TOP_EXAMPLES)).about(about)
 }
 
 fn announce() -> Command {

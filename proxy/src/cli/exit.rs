@@ -7,6 +7,7 @@ use crate::announce::AnnounceError;
 use crate::config::{ConfigError, Program};
 use crate::demo::DemoError;
 use crate::import::ImportError;
+use crate::top::TopError;
 
 use super::ask::AskError;
 use super::ctl::CtlClientError;
@@ -38,6 +39,9 @@ pub enum CliError {
     /// A running router was not asked, or said no.
     #[error(transparent)]
     Ctl(#[from] CtlClientError),
+    /// There is nothing to see.
+    #[error(transparent)]
+    Top(#[from] TopError),
     /// Announcing failed.
     #[error(transparent)]
     Announce(#[from] AnnounceError),
@@ -67,6 +71,7 @@ impl CliError {
             Self::Run(crate::RunError::Certificates(_)) => ExitCode::from(USAGE),
             Self::Announce(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Import(error) if error.is_usage() => ExitCode::from(USAGE),
+            Self::Top(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Ask(error) if error.is_usage() => ExitCode::from(USAGE),
             Self::Ctl(error) => ExitCode::from(error.code()),
             _ => ExitCode::from(FAILED),

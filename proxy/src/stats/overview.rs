@@ -152,7 +152,38 @@ pub struct Certificate {
     pub not_after_unix: i64,
 }
 
+impl Router {
+    /// Refused subscriptions by reason.
+    pub fn rejects(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rejects = self.subscription.get("rejects").and_then(Value::as_object);
+        let pairs = rejects.into_iter().flatten();
+        pairs.map(|(reason, count)| (reason.as_str(), count.as_u64().unwrap_or(0)))
+    }
+}
+
 impl Overview {
+    /// Whether the counters of `earlier` went on to be these.
+    #[must_use]
+    pub fn continues(&self, earlier: &Self) -> bool {
+        let (now, then) = (self.clock(), earlier.clock());
+        now.0 == then.0 && now.1 >= then.1
+    }
+
+    /// The wall clock of the router.
+    #[must_use]
+    pub fn now_unix(&self) -> u64 {
+        self.clock().2
+    }
+
+    /// Start, steady clock, wall clock.
+    fn clock(&self) -> (u64, u64, u64) {
+        match (&self.router, &self.mine) {
+            (Some(router), _) => (router.started_unix, router.now_ms, router.now_unix),
+            (None, Some(mine)) => (mine.started_unix, mine.now_ms, mine.now_unix),
+            (None, None) => (0, 0, 0),
+        }
+    }
+
     /// The state as of now.
     pub(super) fn of(state: &RouterState, viewer: &Viewer, question: &OverviewQuestion) -> Self {
         let now_ms = deadline::process_ms();

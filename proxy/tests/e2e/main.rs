@@ -73,6 +73,7 @@ mod subscribe_vassal;
 mod systemd;
 mod tenants;
 mod tls;
+mod top;
 mod traces;
 mod trailers;
 mod upgrade;

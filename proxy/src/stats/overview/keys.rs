@@ -13,7 +13,7 @@ use crate::stats::rates::Since;
 pub const NODES_MAX: usize = 16;
 
 /// Keys that match, cut.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct KeyPage {
     /// Keys that match the search.
     pub matched: usize,
@@ -24,7 +24,7 @@ pub struct KeyPage {
 }
 
 /// One key.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct KeyRow {
     /// Its name.
     pub key: String,
@@ -45,7 +45,7 @@ pub struct KeyRow {
 }
 
 /// One node.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct NodeRow {
     /// The address as announced; empty if it sleeps.
     pub node: String,
