@@ -67,7 +67,7 @@ pub fn end(mut running: Running, inbox: &Inbox, how: End) {
         }
         End::Drain => {
             tracing::info!("draining: what is under way has {} s to finish", limit.as_secs());
-            drain(&mut running, inbox, DrainPhase::Draining)
+            drain(&mut running, inbox, None)
         }
         End::Handed(new) => {
             let (limit, tunnels) = (limit.as_secs(), upgrade::longest_drain(&timeouts).as_secs());
@@ -77,7 +77,7 @@ pub fn end(mut running: Running, inbox: &Inbox, how: End) {
                 new.version
             );
             leave(&mut running);
-            drain(&mut running, inbox, DrainPhase::Leaving)
+            drain(&mut running, inbox, Some(new))
         }
     };
     join(running);
@@ -141,15 +141,15 @@ fn carry_out(running: &mut Running, inbox: &Inbox, request: Request) -> Option<E
     None
 }
 
-/// Returns whether the drain had to be cut.
-fn drain(running: &mut Running, inbox: &Inbox, first: DrainPhase) -> bool {
+/// Returns whether the drain had to be cut. `new` is who has taken over.
+fn drain(running: &mut Running, inbox: &Inbox, new: Option<&Handed>) -> bool {
     let (began, timeouts) = (Instant::now(), running.settings.policy.timeouts);
     let idle_until = began + IDLE_GRACE.min(timeouts.drain / 2);
     let tunnels_alone_from = began + timeouts.drain;
-    let deadline = match first {
+    let (first, deadline) = match new {
         // Nobody can start this router again before it has ended.
-        DrainPhase::Draining => tunnels_alone_from,
-        _ => began + upgrade::longest_drain(&timeouts),
+        None => (DrainPhase::Draining, tunnels_alone_from),
+        Some(_) => (DrainPhase::Leaving, began + upgrade::longest_drain(&timeouts)),
     };
     // The last handles are those of the workers, so that a port refuses once they have stopped.
     running.estate.release_all();
@@ -160,8 +160,9 @@ fn drain(running: &mut Running, inbox: &Inbox, first: DrainPhase) -> bool {
         if Instant::now() >= idle_until {
             running.drain.advance(DrainPhase::Draining);
         }
-        if Instant::now() >= tunnels_alone_from {
+        if Instant::now() >= tunnels_alone_from && running.drain.phase() < DrainPhase::Tunnels {
             running.drain.advance(DrainPhase::Tunnels);
+            new.inspect(|new| new.linger());
         }
         if asked_again || Instant::now() >= deadline {
             running.drain.advance(DrainPhase::Aborting);

@@ -11,6 +11,7 @@
 mod channel;
 mod history;
 mod launch;
+mod lingering;
 mod memory;
 mod message;
 mod order;

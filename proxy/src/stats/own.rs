@@ -30,9 +30,11 @@ pub(super) struct Stats {
     dotsplit: bool,
     fallback_key: Option<String>,
     upgrades: Tally,
-    /// The process that the last upgrade replaced; absent once it has ended.
+    /// The process that the last upgrade replaced; absent once it has no more requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     predecessor: Option<Draining>,
+    /// Processes before this one that have only tunnels left.
+    lingering: Vec<Draining>,
     table: TableSummary,
     workers: Vec<Worker>,
     totals: Map<String, Value>,
@@ -134,6 +136,7 @@ impl Stats {
             fallback_key: facts.fallback_key.as_ref().map(ToString::to_string),
             upgrades: state.upgrades.tally(),
             predecessor: state.upgrades.draining(),
+            lingering: state.upgrades.lingering(),
             table: TableSummary {
                 generation: table.generation(),
                 keys: table.len(),

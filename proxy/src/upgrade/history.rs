@@ -11,7 +11,11 @@ use std::{
 use router_core::metrics::{Collector, Page, catalog};
 use serde::{Deserialize, Serialize};
 
-use super::successor::Predecessor;
+use super::{
+    lingering::forget_ended,
+    message::{FromPredecessor, decode},
+    successor::Predecessor,
+};
 
 /// Name of the part of the memory that the counts are.
 pub const PART: &str = "upgrades";
@@ -28,8 +32,17 @@ pub struct Tally {
     pub refused: u64,
 }
 
-/// The process before this one.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// What the next process is told.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Passed {
+    #[serde(flatten)]
+    tally: Tally,
+    lingering: Vec<Draining>,
+}
+
+/// A process that was replaced.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Draining {
     /// Its process id.
     pub pid: u32,
@@ -44,6 +57,8 @@ pub struct History {
     failed: AtomicU64,
     refused: AtomicU64,
     predecessor: Mutex<Option<Predecessor>>,
+    /// Processes before this one that have only tunnels left.
+    lingering: Mutex<Vec<Draining>>,
 }
 
 /// What became of an upgrade.
@@ -59,13 +74,14 @@ impl History {
     /// Goes on with the counts of the process before, as [`Self::for_successor`] wrote them.
     #[must_use]
     pub fn after(counts: Option<&[u8]>) -> Self {
-        let tally: Tally =
-            counts.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let passed = counts.and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let Passed { tally, lingering } = passed.unwrap_or_default();
         Self {
             handed_over: tally.handed_over.into(),
             failed: tally.failed.into(),
             refused: tally.refused.into(),
             predecessor: Mutex::default(),
+            lingering: Mutex::new(lingering),
         }
     }
 
@@ -78,12 +94,13 @@ impl History {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts as they are once a successor serves, for it.
+    /// The counts as they are once a successor serves, and who lingers, for it.
     #[must_use]
     pub fn for_successor(&self) -> Vec<u8> {
         let mut tally = self.tally();
         tally.handed_over += 1;
-        serde_json::to_vec(&tally).unwrap_or_default()
+        let lingering = self.lingering();
+        serde_json::to_vec(&Passed { tally, lingering }).unwrap_or_default()
     }
 
     /// The counts.
@@ -101,16 +118,34 @@ impl History {
         *self.predecessor.lock().unwrap_or_else(PoisonError::into_inner) = Some(predecessor);
     }
 
-    /// Who still drains.
+    /// The process before this one, as long as it has more than tunnels.
     #[must_use]
     pub fn draining(&self) -> Option<Draining> {
         let mut known = self.predecessor.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_some_and(|one| one.channel.is_ended()) {
-            *known = None;
-        }
-        let Predecessor { pid, until, .. } = known.as_ref()?;
+        let Predecessor { pid, until, channel } = known.as_ref()?;
         let until = until.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(Draining { pid: *pid, until_unix: until.as_secs() })
+        let draining = Draining { pid: *pid, until_unix: until.as_secs() };
+        let lingers = channel
+            .receive(Duration::ZERO)
+            .is_ok_and(|received| matches!(decode(&received.bytes), Ok(FromPredecessor::Lingers)));
+        if lingers {
+            self.lingering.lock().unwrap_or_else(PoisonError::into_inner).push(draining);
+        }
+        if lingers || channel.is_ended() {
+            *known = None;
+            return None;
+        }
+        Some(draining)
+    }
+
+    /// Processes before this one that have only tunnels left, the newest last.
+    #[must_use]
+    pub fn lingering(&self) -> Vec<Draining> {
+        // What the process before this one said last is still to be heard.
+        let _ = self.draining();
+        let mut lingering = self.lingering.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_ended(&mut lingering);
+        lingering.clone()
     }
 }
 
@@ -122,6 +157,7 @@ impl Collector for History {
         page.sample(&catalog::UPGRADES, &["refused"], refused);
         let draining = u64::from(self.draining().is_some());
         page.sample(&catalog::PREDECESSOR_DRAINING, &[], draining);
+        page.sample(&catalog::PREDECESSORS_LINGERING, &[], self.lingering().len() as u64);
     }
 }
 
@@ -137,7 +173,7 @@ impl Draining {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upgrade::channel::Channel;
+    use crate::upgrade::{channel::Channel, message::encode};
 
     #[test]
     fn counts_go_on_in_the_next_process() {
@@ -163,5 +199,22 @@ mod tests {
         assert!(draining.left() > Duration::from_secs(50));
         drop(far);
         assert!(history.draining().is_none());
+        assert_eq!(history.lingering(), []);
+    }
+
+    #[test]
+    fn a_process_with_only_tunnels_does_not_drain_but_is_known_to_all_that_follow() {
+        let (near, far) = Channel::pair().unwrap();
+        let history = History::default();
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let pid = std::process::id();
+        history.follow(Predecessor { pid, until, channel: near });
+        Channel::of(far).send(&encode(&FromPredecessor::Lingers), &[]).unwrap();
+        assert!(history.draining().is_none());
+        let pids = |history: &History| -> Vec<u32> {
+            history.lingering().iter().map(|one| one.pid).collect()
+        };
+        assert_eq!(pids(&history), [pid]);
+        assert_eq!(pids(&History::after(Some(&history.for_successor()))), [pid]);
     }
 }

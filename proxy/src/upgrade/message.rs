@@ -53,6 +53,8 @@ pub enum FromPredecessor {
     },
     /// It has told everybody who is the router now.
     Released,
+    /// It has nothing left but tunnels.
+    Lingers,
 }
 
 /// [`Owner`], as it is said.

@@ -7,6 +7,7 @@ use router_core::drain::DrainPhase;
 use super::{
     Handed, Launch, Memory, Offer, UpgradeError, hand_over,
     history::{self, Became},
+    lingering::LINGERING_MAX,
 };
 use crate::{
     config::Timeouts,
@@ -68,6 +69,14 @@ fn may_upgrade(running: &Running) -> Result<&Launch, String> {
             "process {} of the last upgrade still drains, for at most {} s; SIGTERM ends it at once",
             draining.pid,
             draining.left().as_secs()
+        ));
+    }
+    let lingering = running.upgrades.lingering();
+    if lingering.len() >= LINGERING_MAX {
+        let oldest = lingering.first().map_or(0, |one| one.pid);
+        return Err(format!(
+            "{LINGERING_MAX} processes of earlier upgrades still have tunnels, the oldest is {oldest}; SIGTERM \
+             ends it at once, timeouts.drain-tunnels says how long they may"
         ));
     }
     Ok(launch)

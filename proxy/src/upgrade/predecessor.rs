@@ -144,6 +144,12 @@ impl Handed {
         // Nothing depends on it but who is told what in which order.
         let _ = self.channel.send(&encode(&FromPredecessor::Released), &[]);
     }
+
+    /// Tells the new process that only tunnels are left here, so that it need not wait for the end of
+    /// this one before it is replaced itself.
+    pub fn linger(&self) {
+        let _ = self.channel.send(&encode(&FromPredecessor::Lingers), &[]);
+    }
 }
 
 /// Starts `launch` and hands everything over to it.

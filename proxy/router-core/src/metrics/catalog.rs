@@ -261,7 +261,9 @@ families! {
     UPGRADES = Counter "suzerain_upgrades_total" ["outcome"]
         "Upgrades of this router and of the processes before it: handed_over (a new process took over), failed (the new process did not come up; the old one went on) or refused (not tried).";
     PREDECESSOR_DRAINING = Gauge "suzerain_predecessor_draining" []
-        "1 while the process that the last upgrade replaced still drains.";
+        "1 while the process that the last upgrade replaced still has requests to finish.";
+    PREDECESSORS_LINGERING = Gauge "suzerain_predecessors_lingering" []
+        "Processes that upgrades replaced and that have only tunnels left, such as WebSockets.";
 
     RELOADS = Counter "suzerain_reloads_total" ["outcome"]
         "Reloads of the configuration: applied, unchanged (nothing differed) or refused (something is wrong; nothing changed).";

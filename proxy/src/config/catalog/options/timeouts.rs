@@ -94,7 +94,7 @@ pub const TIMEOUTS: &[OptFacts] = &[
         r#""1h""#,
         "For tunnels, such as WebSockets, and relayed connections, once another process took over; then \
          they are cut. No less than drain.",
-        "The old process stays for as long as one of them lasts, and no other upgrade is possible.",
+        "The old process stays for as long as one of them lasts. With eight such processes no other upgrade is possible.",
     ),
 ];
 
