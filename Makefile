@@ -1,10 +1,11 @@
 # Everything people and CI run, by name. `make test` is the whole truth about a change.
 
-.PHONY: help test e2e deps deb static demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
+.PHONY: help test e2e soak deps deb static demo fuzz bench instructions bless-instructions loadtest-smoke loadtest autobahn httpwg fmt lint doc deny
 
 help:
 	@echo 'make test            install what the tests need, then run every check and test'
 	@echo 'make e2e             only the end-to-end tests, on both I/O drivers'
+	@echo 'make soak            reloads, upgrades and more under 2,000 requests/s, on both I/O drivers; 6 minutes'
 	@echo 'make demo            a router and a signed demo site on loopback'
 	@echo 'make deb             the Debian package, into target/debian'
 	@echo 'make static          programs that need no library, for any Linux; and looks whether they work'
@@ -26,6 +27,14 @@ test: deps
 e2e: deps
 	SUZERAIN_TEST_IO=uring cargo test --locked --workspace --test e2e
 	SUZERAIN_TEST_IO=epoll cargo test --locked --workspace --test e2e
+
+# The whole of what `make test` has a short run of, with the program that is shipped.
+soak: deps
+	cargo build --locked --release --bin suzerain
+	SUZERAIN_SOAK=whole SUZERAIN_SOAK_PROGRAM=$(CURDIR)/target/release/suzerain SUZERAIN_TEST_IO=uring \
+		cargo test --locked -p proxy --test soak -- --nocapture
+	SUZERAIN_SOAK=whole SUZERAIN_SOAK_PROGRAM=$(CURDIR)/target/release/suzerain SUZERAIN_TEST_IO=epoll \
+		cargo test --locked -p proxy --test soak -- --nocapture
 
 deps:
 	@./packaging/install-test-deps.sh

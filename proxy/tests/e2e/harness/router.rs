@@ -21,7 +21,7 @@ pub use crate::{BINARY, LISTEN};
 const STARTS_MAX: usize = 3;
 
 /// Value of `--seccomp` for every router of the tests, if the environment has it.
-const SECCOMP: &str = "SUZERAIN_TEST_SECCOMP";
+pub const SECCOMP: &str = "SUZERAIN_TEST_SECCOMP";
 
 /// I/O driver asked for by the environment.
 pub fn io_driver() -> String {
