@@ -45,6 +45,7 @@ mod migrating;
 mod mountpoints;
 mod on_demand;
 mod on_demand_emperor;
+mod operating_document;
 mod passthrough;
 mod policy;
 mod privileges;
