@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use route_table::{Address, Algorithm, Dotsplit, Opening, Proto, RouteKey};
-use router_core::access_log::AccessLogTarget;
+use router_core::access_log::AccessLogSettings;
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
@@ -129,8 +129,8 @@ pub struct Settings {
     pub workers: usize,
     /// Which kernel interface moves the bytes.
     pub io: IoChoice,
-    /// Where the line per request goes.
-    pub access_log: AccessLogTarget,
+    /// Where the line per request goes, and how it is written.
+    pub access_log: AccessLogSettings,
     /// Which requests are traced.
     pub traces: TraceSettings,
     /// How much the router says about itself on standard error.
@@ -325,7 +325,7 @@ impl Default for Settings {
             ctl: Ctl::default(),
             workers: cores(),
             io: IoChoice::Auto,
-            access_log: AccessLogTarget::Off,
+            access_log: AccessLogSettings::default(),
             traces: TraceSettings::default(),
             log_level: LevelFilter::INFO,
             allow_unsigned: false,

@@ -6,6 +6,7 @@
 //! is escaped, so no request can forge a line or a field; `docs/TERMINATION.md` explains `term`.
 
 mod format;
+mod json;
 mod limits;
 mod sink;
 mod writer;
@@ -40,6 +41,31 @@ pub enum AccessLogTarget {
     Stdout,
     /// Appended to a file, created with mode 0640.
     File(PathBuf),
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AccessLogFormat {
+    /// `name=value` pairs.
+    #[default]
+    Logfmt,
+    /// A JSON object.
+    Json,
+}
+
+/// Where lines go and how they are written.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AccessLogSettings {
+    /// Where to.
+    pub target: AccessLogTarget,
+    /// How.
+    pub format: AccessLogFormat,
+}
+
+impl From<AccessLogTarget> for AccessLogSettings {
+    fn from(target: AccessLogTarget) -> Self {
+        Self { target, format: AccessLogFormat::default() }
+    }
 }
 
 impl FromStr for AccessLogTarget {
@@ -111,6 +137,7 @@ pub struct AccessRecord<'a> {
 pub struct AccessLog {
     queue: Option<SyncSender<Order>>,
     write_failures: Arc<AtomicU64>,
+    format: AccessLogFormat,
     /// Tells it from others.
     number: u64,
 }
@@ -120,8 +147,8 @@ impl AccessLog {
     ///
     /// # Errors
     /// The file cannot be opened for appending, or no thread can be started.
-    pub fn open(target: AccessLogTarget) -> io::Result<(Self, AccessLogWriter)> {
-        Self::open_counting(target, Arc::new(AtomicU64::new(0)))
+    pub fn open(settings: impl Into<AccessLogSettings>) -> io::Result<(Self, AccessLogWriter)> {
+        Self::open_counting(settings.into(), Arc::new(AtomicU64::new(0)))
     }
 
     /// Another log, for workers to follow ([`LogSink::follow`]). What the first lost is counted on. The
@@ -129,24 +156,28 @@ impl AccessLog {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_next(&self, target: AccessLogTarget) -> io::Result<(Self, AccessLogWriter)> {
-        Self::open_counting(target, Arc::clone(&self.write_failures))
+    pub fn open_next(
+        &self,
+        settings: impl Into<AccessLogSettings>,
+    ) -> io::Result<(Self, AccessLogWriter)> {
+        Self::open_counting(settings.into(), Arc::clone(&self.write_failures))
     }
 
     fn open_counting(
-        target: AccessLogTarget,
+        AccessLogSettings { target, format }: AccessLogSettings,
         write_failures: Arc<AtomicU64>,
     ) -> io::Result<(Self, AccessLogWriter)> {
+        let number = next_number();
         let Some(output) = target.open()? else {
             return Ok((
-                Self { queue: None, write_failures, number: next_number() },
+                Self { queue: None, write_failures, format, number },
                 AccessLogWriter::off(),
             ));
         };
         let (queue, orders) = sync_channel(limits::QUEUE_CHUNKS_MAX);
         let failures = Arc::clone(&write_failures);
         let writer = AccessLogWriter::spawn(target, output, orders, queue.clone(), failures)?;
-        Ok((Self { queue: Some(queue), write_failures, number: next_number() }, writer))
+        Ok((Self { queue: Some(queue), write_failures, format, number }, writer))
     }
 
     /// What its writer, and those before it, lost.

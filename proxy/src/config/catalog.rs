@@ -62,6 +62,7 @@ pub enum Opt {
     CtlOperators,
     AuditLog,
     AccessLog,
+    AccessLogFormat,
     LogLevel,
     User,
     Group,

@@ -115,7 +115,8 @@ impl Draft {
             Opt::Ctl | Opt::CtlMode | Opt::CtlGroup | Opt::CtlOperators | Opt::AuditLog => {
                 settings.ctl.set(opt, text)?;
             }
-            Opt::AccessLog => settings.access_log = values::access_log(text)?,
+            Opt::AccessLog => settings.access_log.target = values::access_log(text)?,
+            Opt::AccessLogFormat => settings.access_log.format = values::access_log_format(text)?,
             Opt::Otlp | Opt::TraceSample | Opt::TraceClientRate => {
                 traces::set(&mut settings.traces, opt, text)?;
             }

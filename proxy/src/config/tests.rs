@@ -7,6 +7,7 @@ mod tenants;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use router_core::access_log::AccessLogTarget;
 use tempfile::TempDir;
 
 use super::catalog::{OPTIONS, Section, Shape, Table};
@@ -132,7 +133,7 @@ fn the_smallest_file_gets_the_documented_defaults() {
     assert_eq!(settings.tolerance, Duration::from_secs(17));
     assert_eq!(settings.sign_tolerance, Duration::from_secs(60));
     assert_eq!(settings.io, IoChoice::Auto);
-    assert_eq!(settings.access_log, AccessLogTarget::Off);
+    assert_eq!(settings.access_log.target, AccessLogTarget::Off);
     assert_eq!(settings.policy.body_bytes_max, None);
     assert!(settings.workers >= 1);
     assert_eq!(settings.warnings(), [Warning::NothingToRoute]);
@@ -214,7 +215,7 @@ fn types_are_not_guessed() {
 #[test]
 fn underscores_name_the_same_option_and_both_at_once_are_told() {
     let right = Written::new("http = \":1\"\naccess_log = \"-\"\n").load(&[]).expect("right");
-    assert_eq!(right.access_log, AccessLogTarget::Stdout);
+    assert_eq!(right.access_log.target, AccessLogTarget::Stdout);
     let twice =
         Written::new("http = \":1\"\naccess-log = \"-\"\naccess_log = \"off\"\n").problems();
     assert_eq!(twice, ["r.toml:3:14: access-log \"off\" is already given by r.toml:2:14"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use route_table::{Address, Algorithm, Opening, Proto, RouteKey};
-use router_core::access_log::AccessLogTarget;
+use router_core::access_log::{AccessLogFormat, AccessLogTarget};
 use router_core::address::ListenAddr;
 use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
@@ -136,6 +136,15 @@ pub fn log_level(text: &str) -> Result<LevelFilter, String> {
         "debug" => Ok(LevelFilter::DEBUG),
         "trace" => Ok(LevelFilter::TRACE),
         _ => Err("no such level".to_owned()),
+    }
+}
+
+/// How lines of the access log are written.
+pub fn access_log_format(text: &str) -> Result<AccessLogFormat, String> {
+    match text {
+        "logfmt" => Ok(AccessLogFormat::Logfmt),
+        "json" => Ok(AccessLogFormat::Json),
+        _ => Err("no such format".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_suzerain");
 /// The flag of its plain listener.
 pub const LISTEN: &str = "--http";
 
+mod access_log_json;
 mod activation;
 mod admin;
 mod announce;

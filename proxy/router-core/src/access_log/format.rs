@@ -1,14 +1,14 @@
-//! The text of one access log line.
+//! The text of one access log line, unless it is [`json`].
 //!
 //! `name=value` pairs in a fixed order, one line per record. A bare value holds no space, quote,
 //! backslash or control; the target and the host stand in quotes because they may hold spaces. Any
 //! byte outside printable ASCII, and the ones with a meaning here, are written `\xHH`.
 
-use super::AccessRecord;
-use super::limits::{ESCAPED_BYTES, FIELD_BYTES_MAX, FIXED_BYTES_MAX, TARGET_BYTES_MAX};
+use super::limits::{FIELD_BYTES_MAX, FIXED_BYTES_MAX, TARGET_BYTES_MAX};
+use super::{AccessLogFormat, AccessRecord, json};
 
-/// Upper bound of the bytes [`push_record`] appends for this record.
-pub(super) fn bytes_bound(record: &AccessRecord<'_>) -> usize {
+/// Upper bound of the bytes [`push`] appends for this record.
+pub(super) fn bytes_bound(format: AccessLogFormat, record: &AccessRecord<'_>) -> usize {
     let text = [
         record.client.len(),
         record.method.len(),
@@ -20,11 +20,27 @@ pub(super) fn bytes_bound(record: &AccessRecord<'_>) -> usize {
         record.trace.len(),
     ];
     let text: usize = text.iter().map(|len| (*len).min(FIELD_BYTES_MAX)).sum();
-    (text + record.target.len().min(TARGET_BYTES_MAX)) * ESCAPED_BYTES + FIXED_BYTES_MAX
+    let escaped = match format {
+        AccessLogFormat::Logfmt => ESCAPED_BYTES,
+        AccessLogFormat::Json => json::ESCAPED_BYTES,
+    };
+    (text + record.target.len().min(TARGET_BYTES_MAX)) * escaped + FIXED_BYTES_MAX
 }
 
 /// Appends the record's line.
-pub(super) fn push_record(line: &mut Vec<u8>, clock: &mut ClockText, record: &AccessRecord<'_>) {
+pub(super) fn push(
+    format: AccessLogFormat,
+    line: &mut Vec<u8>,
+    clock: &mut ClockText,
+    record: &AccessRecord<'_>,
+) {
+    match format {
+        AccessLogFormat::Logfmt => push_record(line, clock, record),
+        AccessLogFormat::Json => json::push_record(line, clock, record),
+    }
+}
+
+fn push_record(line: &mut Vec<u8>, clock: &mut ClockText, record: &AccessRecord<'_>) {
     line.extend_from_slice(b"t=");
     clock.push(line, record.at);
     push_bare(line, b" client=", record.client.as_bytes());
@@ -63,7 +79,7 @@ impl ClockText {
         Self { second: 0, prefix: *b"1970-01-01T00:00:00." }
     }
 
-    fn push(&mut self, line: &mut Vec<u8>, unix_ms: u64) {
+    pub(super) fn push(&mut self, line: &mut Vec<u8>, unix_ms: u64) {
         let (second, ms) = (unix_ms / 1000, (unix_ms % 1000) as u32);
         if second != self.second {
             self.second = second;
@@ -115,7 +131,7 @@ fn digit(value: u32) -> u8 {
     b'0' + (value % 10) as u8
 }
 
-fn push_number(line: &mut Vec<u8>, name: &[u8], value: u64) {
+pub(super) fn push_number(line: &mut Vec<u8>, name: &[u8], value: u64) {
     line.extend_from_slice(name);
     line.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -168,6 +184,9 @@ const fn plain(space: bool) -> [bool; 256] {
     table[0x20] = space;
     table
 }
+
+/// An escaped byte is written as `\xHH`.
+const ESCAPED_BYTES: usize = 4;
 
 static BARE: [bool; 256] = plain(false);
 static QUOTED: [bool; 256] = plain(true);

@@ -1,5 +1,7 @@
 //! Bounds of the access log.
 
+use super::json;
+
 /// Bytes a worker gathers before it hands them over; also the largest single write.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Chunks one worker may have, filling and queued together: 2 MiB per worker at worst, made only
@@ -8,7 +10,7 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 pub const CHUNKS_PER_WORKER_MAX: usize = 32;
 /// Chunks in the writer's queue over all workers.
 pub const QUEUE_CHUNKS_MAX: usize = 2048;
-/// Bytes of a request target that are logged; the rest is replaced by `\...`.
+/// Bytes of a request target that are logged; the rest is left out and marked.
 pub const TARGET_BYTES_MAX: usize = 4096;
 /// Bytes of any other text field that are logged.
 pub const FIELD_BYTES_MAX: usize = 256;
@@ -17,11 +19,11 @@ pub const FIELDS: usize = 8;
 /// Everything in a line that is not a text field: names, numbers, time, marks of cuts.
 pub const FIXED_BYTES_MAX: usize = 512;
 
-/// An escaped byte is written as `\xHH`.
-pub const ESCAPED_BYTES: usize = 4;
+/// What a byte can become at most, in the format that escapes it longest.
+pub const ESCAPED_BYTES_MAX: usize = json::ESCAPED_BYTES;
 
 const _: () = {
     // Any record fits an empty chunk, so a record is dropped only when the queue is full.
-    let text = (TARGET_BYTES_MAX + FIELDS * FIELD_BYTES_MAX) * ESCAPED_BYTES;
+    let text = (TARGET_BYTES_MAX + FIELDS * FIELD_BYTES_MAX) * ESCAPED_BYTES_MAX;
     assert!(text + FIXED_BYTES_MAX <= CHUNK_BYTES);
 };

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use super::format::{ClockText, bytes_bound, push_record};
+use super::format::{ClockText, bytes_bound, push};
 use super::limits::{CHUNK_BYTES, CHUNKS_PER_WORKER_MAX};
 use super::writer::{Chunk, Order};
-use super::{AccessLog, AccessRecord};
+use super::{AccessLog, AccessLogFormat, AccessRecord};
 use crate::metrics::{Counter, Shard};
 
 /// One worker's end of the log. Moves to the worker's thread and stays there.
@@ -25,7 +25,7 @@ pub struct LogSink {
 
 impl LogSink {
     pub(super) fn new(log: &AccessLog, shard: Arc<Shard>) -> Self {
-        let chunks = log.queue.clone().map(Chunks::new);
+        let chunks = log.queue.clone().map(|queue| Chunks::new(queue, log.format));
         Self {
             shard,
             number: Cell::new(log.number),
@@ -40,7 +40,7 @@ impl LogSink {
             return;
         }
         self.flush();
-        let chunks = log.queue.clone().map(Chunks::new);
+        let chunks = log.queue.clone().map(|queue| Chunks::new(queue, log.format));
         self.enabled.set(chunks.is_some());
         self.chunks.replace(chunks);
     }
@@ -75,6 +75,7 @@ impl Drop for LogSink {
 
 #[derive(Debug)]
 struct Chunks {
+    format: AccessLogFormat,
     queue: SyncSender<Order>,
     /// Where the writer puts this worker's buffers when it is done with them.
     returned: Receiver<Vec<u8>>,
@@ -86,14 +87,14 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(queue: SyncSender<Order>) -> Self {
+    fn new(queue: SyncSender<Order>, format: AccessLogFormat) -> Self {
         let (give_back, returned) = sync_channel(CHUNKS_PER_WORKER_MAX);
         let clock = ClockText::new();
-        Self { queue, returned, give_back, made: 0, filling: None, records: 0, clock }
+        Self { format, queue, returned, give_back, made: 0, filling: None, records: 0, clock }
     }
 
     fn write(&mut self, record: &AccessRecord<'_>, shard: &Shard) {
-        let bound = bytes_bound(record);
+        let bound = bytes_bound(self.format, record);
         if self.filling.as_ref().is_some_and(|chunk| chunk.len() + bound > CHUNK_BYTES) {
             self.hand_over(shard);
         }
@@ -101,7 +102,7 @@ impl Chunks {
             return shard.count(Counter::AccessLogDropped);
         };
         let before = chunk.len();
-        push_record(&mut chunk, &mut self.clock, record);
+        push(self.format, &mut chunk, &mut self.clock, record);
         debug_assert!(chunk.len() - before <= bound && chunk.len() <= CHUNK_BYTES);
         self.records += 1;
         self.filling = Some(chunk);

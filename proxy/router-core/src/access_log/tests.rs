@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::format::{ClockText, bytes_bound, push_record};
+use super::format::{ClockText, bytes_bound, push};
 use super::limits::{CHUNK_BYTES, FIELD_BYTES_MAX, TARGET_BYTES_MAX};
 use super::*;
 use crate::metrics::{Counter, Metrics};
@@ -10,7 +10,7 @@ use crate::termination::{Phase, Side};
 
 const GRACE: Duration = Duration::from_secs(20);
 
-fn record() -> AccessRecord<'static> {
+pub(super) fn record() -> AccessRecord<'static> {
     AccessRecord {
         at: 1_767_323_045_678,
         client: "192.0.2.7:555",
@@ -35,8 +35,8 @@ fn record() -> AccessRecord<'static> {
 
 fn line_of(record: &AccessRecord<'_>) -> String {
     let mut line = Vec::new();
-    push_record(&mut line, &mut ClockText::new(), record);
-    assert!(line.len() <= bytes_bound(record), "{} bytes", line.len());
+    push(AccessLogFormat::Logfmt, &mut line, &mut ClockText::new(), record);
+    assert!(line.len() <= bytes_bound(AccessLogFormat::Logfmt, record), "{} bytes", line.len());
     String::from_utf8(line).expect("lines are ASCII")
 }
 
@@ -109,7 +109,7 @@ fn largest_record_fits_its_bound() {
         request_id: wide.as_bytes(),
         ..record()
     };
-    assert!(bytes_bound(&largest) <= CHUNK_BYTES);
+    assert!(bytes_bound(AccessLogFormat::Logfmt, &largest) <= CHUNK_BYTES);
     line_of(&largest);
 }
 
@@ -211,7 +211,7 @@ fn reopened_log_continues_under_its_name_after_a_rotation() {
 
 #[test]
 fn log_that_is_off_costs_nothing_and_stops_at_once() {
-    let (log, writer) = AccessLog::open("off".parse().unwrap()).unwrap();
+    let (log, writer) = AccessLog::open(AccessLogTarget::Off).unwrap();
     let metrics = Metrics::new(1);
     let sink = log.sink(metrics.shard(0));
     assert!(!sink.enabled());

@@ -2,6 +2,7 @@
 //!
 //! A part with options of its own declares them in its own file below here and joins [`PARTS`].
 
+mod access_log;
 mod compression;
 mod ctl;
 mod headers;
@@ -23,6 +24,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
+    access_log::ACCESS_LOG,
     ctl::CTL,
     relays::RELAYS,
     packets::PACKETS,
@@ -317,18 +319,6 @@ const ROUTER: &[OptFacts] = &[
         cost: "Without a token it answers everybody who reaches it: keep it on loopback or a unix socket. \
                What it says is not encrypted, tokens neither.",
         example: r#""127.0.0.1:9090""#,
-    },
-    OptFacts {
-        opt: Opt::AccessLog,
-        name: "access-log",
-        shape: Shape::One,
-        section: Section::Operation,
-        value: "FILE|-|off",
-        default: "off",
-        allowed: "off, - for standard output, or the path of a file in an existing directory",
-        about: "One line per request. Lines are dropped and counted when the writer cannot follow.",
-        cost: "One formatted line per request.",
-        example: r#""/var/log/suzerain/access.log""#,
     },
     OptFacts {
         opt: Opt::LogLevel,
