@@ -5,6 +5,7 @@
 //! asked for is recorded in the audit log with who asked, also where that one may not.
 
 mod answers;
+mod cert_reload;
 mod columns;
 mod command;
 
@@ -28,6 +29,7 @@ use crate::{
     log_level,
     startup::{Running, static_nodes},
     stats::RouterState,
+    tls::cert_load::Errands,
 };
 use command::{Change, NodeName, Question};
 
@@ -49,6 +51,8 @@ pub struct Desk {
     pub generations: Arc<Generations>,
     /// Changes nodes.
     pub subscriber: Arc<SubscriberHandle>,
+    /// Reads certificates.
+    pub certs: Errands,
     /// Changes the rest.
     pub orders: Orders,
     /// Remembers who changed what.
@@ -62,7 +66,8 @@ impl CtlSource for Desk {
             Question::Routes(listing) => write(&answers::routes(self, &listing)?, format),
             Question::Nodes(listing) => write(&answers::nodes(self, &listing)?, format),
             Question::Conns => write(&answers::conns(self), format),
-            Question::Certs => write(&answers::certs(self), format),
+            Question::Certs(listing) => write(&answers::certs(self, &listing), format),
+            Question::Cert(what) => write(&answers::cert(self, &what)?, format),
             Question::Audit(listing) => write(&answers::audit(self, &listing), format),
             Question::LogLevel => write(&answers::log_levels(), format),
             Question::Explain(url) => answers::explain(self, &url, format),
@@ -89,11 +94,13 @@ impl CtlSource for Desk {
             Change::DeleteRoute { key, address } => {
                 self.operate(Operation::Delete(key, address)).map(|_| "deleted".to_owned())
             }
+            Change::ReloadCerts(what) => cert_reload::cert_reload(&self.certs, &what),
             Change::LogLevel { level, target } => {
                 log_level::set(level, target.as_deref()).map_err(CtlRefusal::Failed)
             }
         };
-        let outcome: Outcome = made.clone().map_err(|why| why.to_string());
+        let one_line = |text: String| text.replace('\n', "; ");
+        let outcome: Outcome = made.clone().map(one_line).map_err(|why| one_line(why.to_string()));
         self.audit.record(by, &text, key.as_deref(), &outcome);
         made
     }
@@ -116,6 +123,7 @@ impl Desk {
             state: running.state.clone(),
             generations: running.generations.clone(),
             subscriber: running.subscriber.clone(),
+            certs: running.cert_loader.errands().clone(),
             orders,
             audit: running.audit.clone(),
         }

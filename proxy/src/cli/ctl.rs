@@ -34,6 +34,8 @@ const EXAMPLES: &str = "Examples:
       New requests go to other nodes. Without a port: to any port of that machine.
   NAME ctl route add shop.example 127.0.0.1:3000 --proto http
       A node without a subscription, until it is deleted or the router ends.
+  NAME ctl cert show shop.example
+      Its certificate, the files it comes from and why they are refused if they are.
   NAME ctl audit shop.example
       Who announced the key and what was changed about it.
   NAME --json and --socket may stand behind any command.
@@ -63,8 +65,11 @@ pub enum CtlCommand {
     Nodes(ListArgs),
     /// Count client connections by worker
     Conns,
-    /// List certificates
-    Certs,
+    /// List certificates, show everything about one, or have them read again
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// List certificates (as cert list)
+    Certs(CertListArgs),
     /// Tell who changed what, and the story of a key
     Audit(ListArgs),
     /// Say which key, node and certificate a URL gets
@@ -106,6 +111,31 @@ pub enum CtlCommand {
 pub struct ListArgs {
     /// Only those of this key.
     pub key: Option<String>,
+    /// List so many at most.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// What to do with certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// List them, the first to end first, and those that are refused
+    List(CertListArgs),
+    /// Show subject, names, files and the last error of the pairs of a name
+    Show {
+        /// Host name, *.example.com for a wildcard, or default.
+        name: String,
+    },
+    /// Read files again whatever they look like; fails if a pair is refused
+    Reload {
+        /// Only the pairs of this name.
+        name: Option<String>,
+    },
+}
+
+/// How many certificates.
+#[derive(Args, Debug)]
+pub struct CertListArgs {
     /// List so many at most.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -262,7 +292,13 @@ fn sent(command: &CtlCommand) -> Sent<'_> {
         CtlCommand::Routes(list) => (ASK, "routes", list.arguments()),
         CtlCommand::Nodes(list) => (ASK, "nodes", list.arguments()),
         CtlCommand::Conns => (ASK, "conns", Vec::new()),
-        CtlCommand::Certs => (ASK, "certs", Vec::new()),
+        CtlCommand::Certs(list) | CtlCommand::Cert(CertCommand::List(list)) => {
+            (ASK, "certs", list.limit.iter().map(|limit| ("limit", limit.to_string())).collect())
+        }
+        CtlCommand::Cert(CertCommand::Show { name }) => (ASK, "cert", vec![("name", name.clone())]),
+        CtlCommand::Cert(CertCommand::Reload { name }) => {
+            (CHANGE, "cert-reload", name.iter().map(|name| ("name", name.clone())).collect())
+        }
         CtlCommand::Audit(list) => (ASK, "audit", list.arguments()),
         CtlCommand::Explain { url } => (ASK, "explain", vec![("url", url.clone())]),
         CtlCommand::Version => (ASK, "version", Vec::new()),

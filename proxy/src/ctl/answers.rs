@@ -2,6 +2,7 @@
 //! (serde) and people (`Display`).
 
 mod audit;
+mod cert;
 mod certs;
 mod nodes;
 mod routes;
@@ -18,6 +19,7 @@ use super::Desk;
 use crate::log_level;
 
 pub use audit::audit;
+pub use cert::cert;
 pub use certs::certs;
 pub use nodes::nodes;
 pub use routes::routes;

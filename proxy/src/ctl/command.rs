@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     config::{StaticRoute, values},
     control::Order,
+    tls::cert_load::Reloadable,
 };
 
 /// Entries listed unless the question says otherwise.
@@ -28,7 +29,9 @@ pub enum Question {
     /// Client connections.
     Conns,
     /// Certificates.
-    Certs,
+    Certs(Listing),
+    /// The pairs of one name.
+    Cert(Reloadable),
     /// Changes, and the story of a key.
     Audit(Listing),
     /// How much is logged.
@@ -69,6 +72,8 @@ pub enum Change {
         /// Its address.
         address: Address,
     },
+    /// Read certificates again.
+    ReloadCerts(Reloadable),
     /// Log more or less.
     LogLevel {
         /// From this level on.
@@ -110,7 +115,11 @@ impl Question {
             "routes" => (LISTING, |call| listing(call).map(Self::Routes)),
             "nodes" => (LISTING, |call| listing(call).map(Self::Nodes)),
             "conns" => (&[], |_| Ok(Self::Conns)),
-            "certs" => (&[], |_| Ok(Self::Certs)),
+            "certs" => (&["limit"], |call| listing(call).map(Self::Certs)),
+            "cert" => (NAME, |call| {
+                needed(call, "name")?;
+                certificates(call).map(Self::Cert)
+            }),
             "audit" => (LISTING, |call| listing(call).map(Self::Audit)),
             "loglevel" => (&[], |_| Ok(Self::LogLevel)),
             "explain" => (&["url"], |call| Ok(Self::Explain(needed(call, "url")?.to_owned()))),
@@ -144,6 +153,7 @@ impl Change {
                 let address = address(needed(call, "address")?)?;
                 Ok(Self::DeleteRoute { key, address })
             }),
+            "cert-reload" => (NAME, |call| certificates(call).map(Self::ReloadCerts)),
             "loglevel" => (&["level", "target"], |call| {
                 let level = values::log_level(needed(call, "level")?);
                 let level = level.map_err(|_| wrong(LEVELS))?;
@@ -162,7 +172,7 @@ impl Change {
             Self::SetIntake { key, .. } => key.as_ref(),
             Self::AddRoute(route) => Some(&route.key),
             Self::DeleteRoute { key, .. } => Some(key),
-            Self::Order(_) | Self::LogLevel { .. } => None,
+            Self::Order(_) | Self::ReloadCerts(_) | Self::LogLevel { .. } => None,
         }
     }
 }
@@ -183,6 +193,8 @@ impl fmt::Display for Change {
                 write!(f, "route add {key} {address} proto={proto} weight={weight}")
             }
             Self::DeleteRoute { key, address } => write!(f, "route del {key} {address}"),
+            Self::ReloadCerts(Reloadable::All) => f.write_str("cert reload"),
+            Self::ReloadCerts(what) => write!(f, "cert reload {what}"),
             Self::LogLevel { level, target: None } => write!(f, "loglevel {level}"),
             Self::LogLevel { level, target: Some(target) } => {
                 write!(f, "loglevel {level} {target}")
@@ -193,6 +205,7 @@ impl fmt::Display for Change {
 
 const LISTING: &[&str] = &["key", "limit"];
 const NODE: &[&str] = &["node", "key"];
+const NAME: &[&str] = &["name"];
 const LEVELS: &str = "level: off, error, warn, info, debug or trace";
 
 fn intake(call: &Call, intake: Intake) -> Result<Change, CtlRefusal> {
@@ -208,6 +221,11 @@ fn listing(call: &Call) -> Result<Listing, CtlRefusal> {
     let limit = call.argument("limit").map(|text| values::number(text, 0, LIMIT_MAX));
     let limit = limit.transpose().map_err(|why| wrong(format!("limit: {why}")))?;
     Ok(Listing { key: key(call)?, limit: limit.unwrap_or(LIMIT_DEFAULT) })
+}
+
+fn certificates(call: &Call) -> Result<Reloadable, CtlRefusal> {
+    let what = Reloadable::parse(call.argument("name"));
+    what.map_err(|word| wrong(format!("name: \"{word}\" is no host name")))
 }
 
 fn key(call: &Call) -> Result<Option<RouteKey>, CtlRefusal> {
@@ -266,6 +284,13 @@ mod tests {
         assert_eq!(told("route-add", &route).unwrap(), expected);
         let level = [("level", "debug"), ("target", "subscribe")];
         assert_eq!(told("loglevel", &level).unwrap(), "loglevel debug subscribe");
+        assert_eq!(told("cert-reload", &[]).unwrap(), "cert reload");
+        for (name, read) in
+            [("*.A.test", "*.a.test"), (".a.test", "*.a.test"), ("default", "default")]
+        {
+            let expected = format!("cert reload {read}");
+            assert_eq!(told("cert-reload", &[("name", name)]).unwrap(), expected);
+        }
     }
 
     #[test]
@@ -278,6 +303,7 @@ mod tests {
             ("drain", &[("node", ":1"), ("key", "a b")], "key: "),
             ("route-add", &[("route", "a.test")], "there is no = between"),
             ("loglevel", &[("level", "loud")], "level: off, error"),
+            ("cert-reload", &[("name", "a/b")], "name: \"a/b\" is no host name"),
         ] {
             let refusal = Change::read(&call(command, arguments)).expect_err(command);
             assert!(
@@ -287,6 +313,8 @@ mod tests {
         }
         let limit = call("routes", &[("limit", "-1")]);
         assert!(matches!(Question::read(&limit), Err(CtlRefusal::Wrong(_))));
+        let nameless = Question::read(&call("cert", &[])).unwrap_err();
+        assert_eq!(nameless, CtlRefusal::Wrong("cert needs name".to_owned()));
         assert_eq!(Question::read(&call("drain", &[])).unwrap_err(), CtlRefusal::Unknown);
         assert_eq!(Change::read(&call("nodes", &[])).unwrap_err(), CtlRefusal::Unknown);
     }

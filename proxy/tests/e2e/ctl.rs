@@ -17,8 +17,8 @@ use crate::harness::wait::{SOON, eventually, eventually_true};
 use crate::harness::{Client, Origin, Router, get, require_tool};
 
 /// A user and a group that are neither root's nor those of these tests.
-const UID: u32 = 4242;
-const GID: u32 = 4343;
+pub const UID: u32 = 4242;
+pub const GID: u32 = 4343;
 
 /// A router with a control socket in its folder.
 pub fn controlled(setup: Setup) -> Setup {
@@ -26,7 +26,7 @@ pub fn controlled(setup: Setup) -> Setup {
     setup.args(["--ctl", &socket])
 }
 
-fn socket_of(router: &Router) -> String {
+pub fn socket_of(router: &Router) -> String {
     router.folder().join("ctl.sock").display().to_string()
 }
 
@@ -132,7 +132,7 @@ fn exit_codes_tell_what_was_wrong() {
 
 /// Sends one request to the control socket as another user, with what every system has.
 #[track_caller]
-fn ask_as(setpriv: &Path, (uid, gid): (u32, u32), socket: &str, line: &str) -> String {
+pub fn ask_as(setpriv: &Path, (uid, gid): (u32, u32), socket: &str, line: &str) -> String {
     const ASK: &str = "import socket, sys
 s = socket.socket(socket.AF_UNIX)
 try: s.connect(sys.argv[1])
@@ -147,7 +147,7 @@ print(s.makefile().readline())";
     if words.first() == Some(&"HTTP/1.0") { words[1].to_owned() } else { words.join(" ") }
 }
 
-fn open_folder(router: &Router) {
+pub fn open_folder(router: &Router) {
     use std::os::unix::fs::PermissionsExt as _;
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(router.folder(), open).expect("our own folder");

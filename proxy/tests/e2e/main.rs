@@ -23,6 +23,7 @@ mod client_gone;
 mod compression;
 mod crash;
 mod ctl;
+mod ctl_certs;
 mod ctl_trail;
 mod dashboard;
 mod ejection;

@@ -1,5 +1,6 @@
 //! An operator's wish to have certificates read again, and what came of it.
 
+use std::fmt;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -77,6 +78,17 @@ impl Reloadable {
             Self::All => true,
             Self::Default => matches!(slot, Slot::Default(_)),
             Self::Name(name) => slot.name() == Some(name),
+        }
+    }
+}
+
+/// The word it was parsed from.
+impl fmt::Display for Reloadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Default => f.write_str("default"),
+            Self::Name(name) => name.fmt(f),
         }
     }
 }
