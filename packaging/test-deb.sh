@@ -79,7 +79,11 @@ serve() { # serve COMMAND...: in the root, until it answered and drained
 	grep -q "^Uid:.$uid.$uid.$uid.$uid$" "/proc/$router/status" || fail "the router is not the user suzerain"
 	grep -q "^Seccomp:.2$" "/proc/$router/status" || fail "the router is not confined"
 	[ "$(stat -c %u "$root/var/log/suzerain/access.log")" = "$uid" ] || fail "the access log is not the user's"
-	kill -QUIT "$router"
+	in_root suzerain ctl routes | grep -q '^KEY' || fail "suzerain ctl does not reach the router"
+	took_over=$(in_root suzerain ctl upgrade) || { cat "$work/log"; fail "the router cannot be upgraded"; }
+	new=$(echo "$took_over" | tr -cd 0-9)
+	grep -q "^Uid:.$uid.$uid.$uid.$uid$" "/proc/$new/status" || fail "the upgraded router is not the user suzerain"
+	kill -QUIT "$new"
 	wait "$router" || { cat "$work/log"; fail "the router did not drain"; }
 	router=""
 }

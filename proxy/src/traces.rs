@@ -1,6 +1,6 @@
 //! Distributed traces: which requests are recorded, and how their spans reach a collector.
 //!
-//! A request gets a [`Trace`](context::Trace) when its head is judged; nodes are told of it whether it is recorded or not.
+//! A request gets a [`Trace`] when its head is judged; nodes are told of it whether it is recorded or not.
 //! The spans of one that is are written when it ends, into the worker's [`SpanSink`], and leave in
 //! batches through a thread of their own. No worker waits for that. Without the option there is nothing
 //! of this but a `None` per request.
