@@ -84,6 +84,12 @@ serve() { # serve COMMAND...: in the root, until it answered and drained
 	new=$(echo "$took_over" | tr -cd 0-9)
 	grep -q "^Uid:.$uid.$uid.$uid.$uid$" "/proc/$new/status" || fail "the upgraded router is not the user suzerain"
 	kill -QUIT "$new"
+	tries=0
+	while [ -e "/proc/$new" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || { cat "$work/log"; fail "the upgraded router did not drain"; }
+		sleep 0.1
+	done
 	wait "$router" || { cat "$work/log"; fail "the router did not drain"; }
 	router=""
 }

@@ -65,7 +65,12 @@ fn rapid_reset_ends_its_connection() {
         },
     );
     assert_calmed(code);
-    assert_counted(&router, "reset");
+    // The codec has a bound of its own on streams that are reset before anybody took them; which of the two is
+    // met first depends on how many frames come at once.
+    eventually_true("the flood is counted", SOON, || {
+        let count = |kind| router.metrics().sum("suzerain_http2_floods_total", &[("kind", kind)]);
+        count("reset") + count("codec") == 1.0
+    });
     assert!(origin.seen().len() < 300, "the node was asked {} times", origin.seen().len());
 }
 
