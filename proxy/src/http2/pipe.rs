@@ -31,8 +31,10 @@ struct State {
     unsent: Vec<u8>,
     /// The codec closed its end.
     closed: bool,
-    /// Something happened at the codec's end since the socket's end last asked.
+    /// Something happened at the codec's end, or may happen now, since the socket's end last asked.
     moved: bool,
+    /// The codec had to wait for the socket.
+    waits: bool,
 }
 
 /// The socket's end.
@@ -77,6 +79,9 @@ impl Pipe {
         if state.unsent.is_empty() {
             return None;
         }
+        // Nobody else tells the codec that there is room: it must be looked at again, also if the socket takes
+        // this at once.
+        state.moved |= std::mem::take(&mut state.waits);
         Some(std::mem::take(&mut state.unsent))
     }
 
@@ -90,7 +95,7 @@ impl Pipe {
         self.0.borrow().closed
     }
 
-    /// Whether the codec read or wrote since this was last asked.
+    /// Whether the codec read or wrote, or was given room it had waited for, since this was last asked.
     pub fn take_moved(&self) -> bool {
         std::mem::take(&mut self.0.borrow_mut().moved)
     }
@@ -142,6 +147,7 @@ impl AsyncWrite for CodecEnd {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         if state.unsent.len() >= UNSENT_BYTES_MAX {
+            state.waits = true;
             return Poll::Pending;
         }
         if state.unsent.capacity() == 0 {
@@ -202,8 +208,11 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let piece = vec![7; UNSENT_BYTES_MAX];
         assert!(Pin::new(&mut end).poll_write(&mut cx, &piece).is_ready());
+        assert!(pipe.take_moved());
         assert!(Pin::new(&mut end).poll_write(&mut cx, b"x").is_pending());
+        assert!(!pipe.take_moved());
         assert_eq!(pipe.take_unsent().map(|bytes| bytes.len()), Some(UNSENT_BYTES_MAX));
+        assert!(pipe.take_moved(), "it is looked at again");
         assert!(Pin::new(&mut end).poll_write(&mut cx, b"x").is_ready());
     }
 }
