@@ -45,7 +45,12 @@ fn steps(here: impl Fn(&str) -> String) -> Vec<Step> {
 
 /// A line without what differs from run to run: widths of columns, digits of times and ids.
 fn essence(line: &str) -> String {
-    let words: Vec<_> = line.split_whitespace().map(plain_word).collect();
+    let mut words: Vec<_> = line.split_whitespace().map(plain_word).collect();
+    if let [first, id, ..] = words.as_mut_slice()
+        && first == "process"
+    {
+        *id = if id.ends_with(',') { "N,".to_owned() } else { "N".to_owned() };
+    }
     let line = words.join(" ");
     match line.split_once("announced ") {
         Some((before, _)) => format!("{before}announced N s ago"),
@@ -58,7 +63,7 @@ fn plain_word(word: &str) -> String {
     if drivers.contains(&word) {
         return "DRIVER,".to_owned();
     }
-    // Seconds and process ids; counts, ports and addresses are promises.
+    // Seconds and long ids; counts, ports and addresses are promises.
     let number = word.trim_end_matches([',', 's']);
     let time = word.ends_with('s') && !number.is_empty();
     let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
