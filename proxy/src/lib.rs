@@ -123,7 +123,7 @@ pub fn run(
     running.launch = launch;
     on_ready(&running.ready);
     match birth.serving() {
-        Some(predecessor) => running.upgrades.follow(predecessor),
+        Some(predecessor) => running.state.upgrades.follow(predecessor),
         None => running.manager.ready(),
     }
     running.manager.store(&running.estate);

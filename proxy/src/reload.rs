@@ -79,12 +79,12 @@ pub fn reload(running: &mut Running) -> Outcome {
             (Ending::Refused, Err(told))
         }
     };
-    running.reloads.note(ending);
+    running.state.reloads.note(ending);
     outcome
 }
 
 fn attempt(running: &mut Running) -> Result<Difference, ReloadError> {
-    if running.drain.phase() != DrainPhase::Serving {
+    if running.state.drain.phase() != DrainPhase::Serving {
         return Err(ReloadError::Draining);
     }
     let mut next = running.source.as_ref().ok_or(ReloadError::NoSource)?.read()?;

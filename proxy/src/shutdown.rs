@@ -62,7 +62,7 @@ pub fn end(mut running: Running, inbox: &Inbox, how: End) {
     let cut = match &how {
         End::Stop => {
             tracing::info!("stopping at once");
-            running.drain.advance(DrainPhase::Aborting);
+            running.state.drain.advance(DrainPhase::Aborting);
             true
         }
         End::Drain => {
@@ -106,7 +106,7 @@ fn carry_out(running: &mut Running, inbox: &Inbox, request: Request) -> Option<E
             running.log_writer.reopen();
             Ok("log files are opened again".to_owned())
         }
-        Order::Reload if running.drain.phase() != DrainPhase::Serving => {
+        Order::Reload if running.state.drain.phase() != DrainPhase::Serving => {
             Err("this process is ending".to_owned())
         }
         // Says itself what became of it, to people who are not asking.
@@ -153,19 +153,20 @@ fn drain(running: &mut Running, inbox: &Inbox, new: Option<&Handed>) -> bool {
     };
     // The last handles are those of the workers, so that a port refuses once they have stopped.
     running.estate.release_all();
-    running.drain.advance(first);
+    running.state.drain.advance(first);
     while !running.workers.iter().all(|worker| worker.is_finished()) {
         let next = inbox.wait_for(POLL);
         let asked_again = next.is_some_and(|request| carry_out(running, inbox, request).is_some());
         if Instant::now() >= idle_until {
-            running.drain.advance(DrainPhase::Draining);
+            running.state.drain.advance(DrainPhase::Draining);
         }
-        if Instant::now() >= tunnels_alone_from && running.drain.phase() < DrainPhase::Tunnels {
-            running.drain.advance(DrainPhase::Tunnels);
+        if Instant::now() >= tunnels_alone_from && running.state.drain.phase() < DrainPhase::Tunnels
+        {
+            running.state.drain.advance(DrainPhase::Tunnels);
             new.inspect(|new| new.linger());
         }
         if asked_again || Instant::now() >= deadline {
-            running.drain.advance(DrainPhase::Aborting);
+            running.state.drain.advance(DrainPhase::Aborting);
             return true;
         }
     }

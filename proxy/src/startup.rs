@@ -1,113 +1,56 @@
 //! Starting a router: everything is bound and loaded before any thread runs.
 
+mod error;
+mod fleet;
 mod generation;
 pub(crate) mod limiting;
 mod powers;
+mod prepare;
 mod sockets;
 pub(crate) mod static_nodes;
 mod traces;
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use arc_swap::ArcSwap;
-use route_table::{Address, RouteKey, TableHandle, TableWriter};
+use route_table::{Address, RouteKey};
 use router_core::{
     access_log::{AccessLog, AccessLogWriter},
     admin::{AdminConfig, AdminError, AdminHandle, AdminServer},
-    ctl::{CtlError, CtlHandle},
+    ctl::CtlHandle,
     drain::{Drain, DrainPhase},
     estate::Estate,
-    listener::{ListenError, WorkerSocket},
     metrics::{Metrics, ProcessFacts},
-    runtime::{self, Driver},
-    subscriber::{
-        Subscriber, SubscriberConfig, SubscriberError, SubscriberHandle, SubscriptionCounters,
-    },
-    worker::{self, ListenerId, WorkerError, WorkerHandle, WorkerPlan},
+    subscriber::{SubscriberConfig, SubscriberHandle},
+    worker::WorkerHandle,
 };
 use subscribe::{RegistryConfig, UpstreamPolicy};
 
+pub use error::RunError;
+pub(crate) use error::admin_cause;
 pub use generation::Lasting;
-use generation::hostname;
 pub use sockets::{Sockets, Taken};
+
+use fleet::Fleet;
+use generation::hostname;
+use prepare::{Prepared, prepare};
 
 use crate::{
     Ready,
     config::{Settings, Source},
-    context::{Current, Generations, Role, WorkerState},
+    context::{Generations, Role},
     control::audit::Audit,
     front::Front,
     health::HealthChecks,
     http::rejects,
     policy::streams::Switch,
-    privileges::PrivilegeError,
     reload::History,
-    sandbox::SandboxError,
     stats::{Facts, RouterState},
     systemd::{ServiceManager, watchdog},
-    tls::{
-        cert_desk::CertDesk,
-        cert_load::{self, CertLoadError, CertLoader, CertLoaderConfig, CertLoaderHandle},
-        cert_store::CertStore,
-    },
+    tls::cert_load::{CertLoaderConfig, CertLoaderHandle},
     traces::{Exporter, Traces},
-    upgrade::{self, Birth, Launch, SuccessionError},
+    upgrade::{self, Birth, Launch},
 };
-
-/// Why a router could not start or went down.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// `--io uring` was asked for and the kernel refuses it.
-    #[error("io_uring is not available here ({0}); --io auto falls back to epoll")]
-    Uring(#[source] std::io::Error),
-    /// The access log cannot be written.
-    #[error("cannot open the access log: {0}")]
-    AccessLog(#[source] std::io::Error),
-    /// A certificate given by the operator is unusable.
-    #[error(transparent)]
-    Certificates(#[from] CertLoadError),
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS: {0}")]
-    Tls(#[from] rustls::Error),
-    /// A listener cannot be bound.
-    #[error("{0}: {cause}", cause = .0.cause)]
-    Listen(#[from] ListenError),
-    /// A subscription socket cannot be bound.
-    #[error(transparent)]
-    Subscriber(#[from] SubscriberError),
-    /// The admin socket cannot be bound.
-    #[error("{0}{why}", why = admin_cause(.0))]
-    Admin(#[from] AdminError),
-    /// The control socket cannot be bound.
-    #[error(transparent)]
-    Ctl(#[from] CtlError),
-    /// The audit log cannot be written.
-    #[error("cannot open the audit log: {0}")]
-    AuditLog(#[source] std::io::Error),
-    /// The powers of the start cannot be given up.
-    #[error(transparent)]
-    Privileges(PrivilegeError),
-    /// The process cannot be confined.
-    #[error(transparent)]
-    Sandbox(SandboxError),
-    /// A worker cannot start.
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    /// The process before this one cannot be taken over from.
-    #[error(transparent)]
-    Succession(#[from] SuccessionError),
-    /// The signals cannot be watched, or a control thread cannot start.
-    #[error("cannot start: {0}")]
-    Start(#[source] std::io::Error),
-}
-
-pub(crate) fn admin_cause(error: &AdminError) -> String {
-    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
-}
 
 /// A running router: what it runs by, and its threads in the order they end.
 pub struct Running {
@@ -119,16 +62,10 @@ pub struct Running {
     pub generations: Arc<Generations>,
     /// What all of these have in common.
     pub lasting: Lasting,
-    /// How the reloads went.
-    pub reloads: Arc<History>,
-    /// What the statistics say of the configuration.
-    pub facts: Arc<ArcSwap<Facts>>,
     /// The sockets clients connect to.
     pub sockets: Sockets,
     /// One per core.
     pub workers: Vec<WorkerHandle<Role>>,
-    /// Phase seen by all of them.
-    pub drain: Arc<Drain>,
     /// Asks nodes whether they serve.
     pub health: HealthChecks,
     /// Receives announcements.
@@ -141,7 +78,7 @@ pub struct Running {
     pub log_writer: AccessLogWriter,
     /// Brings spans to the collector, if requests are traced.
     pub exporter: Option<Exporter>,
-    /// What operators are told.
+    /// What operators are told, and the phase that all threads see.
     pub state: Arc<RouterState>,
     /// Answers operators.
     pub admin: Option<AdminHandle>,
@@ -149,10 +86,6 @@ pub struct Running {
     pub ready: Ready,
     /// Second handles of everything bound.
     pub estate: Arc<Estate>,
-    /// The certificates.
-    pub certs: CertStore,
-    /// How upgrades went.
-    pub upgrades: Arc<upgrade::History>,
     /// Whoever started this process.
     pub manager: Arc<ServiceManager>,
     /// How this program is started again, if it can be.
@@ -174,50 +107,22 @@ pub fn start(
     estate: Arc<Estate>,
     birth: &mut Birth,
 ) -> Result<Running, RunError> {
-    let driver = runtime::choose_driver(settings.io).map_err(RunError::Uring)?;
+    let mut prepared = prepare(&settings, &estate, birth)?;
     let metrics = Metrics::with_head_rejects(settings.workers, rejects::reasons());
-    let certs = CertStore::empty();
-    let mut loader = CertLoader::new(cert_config(&settings), certs.clone())?;
-    loader.load_initial()?;
-    let mut sockets = Sockets::default();
-    let mut step = sockets.plan(&settings, &estate)?;
-    let tcp_keys = std::mem::take(&mut step.tcp_keys);
-    let taken = sockets.take(step, settings.workers);
-    let admin = bind_admin(&settings, &estate)?;
-    let admin_at = admin.as_ref().map(|admin| admin.local_addr().clone());
-    let mut memory = birth.prepared()?;
-    take_over_tickets(&certs, memory.take(upgrade::TICKET_KEYS));
-    let (table_writer, table) = TableWriter::new();
-    let counters = Arc::new(SubscriptionCounters::default());
-    let (errands, errand_inbox) = cert_load::errands().map_err(RunError::Start)?;
-    let own = sockets.own_addresses(admin_at.as_ref());
-    let handed_over = memory.take(upgrade::SUBSCRIPTIONS);
-    let config = SubscriberConfig { handed_over, ..subscriber_config(&settings, own, &estate) };
-    let desk = CertDesk::new(certs.clone(), errands.clone());
-    let subscriber = Subscriber::bind(config, table_writer, counters.clone(), desk)?;
-    let ready = Ready::of(&sockets, subscriber.local_addrs(), admin_at, driver);
-    let manager = Arc::new(ServiceManager::of_environment());
-    for (kind, address) in estate.close_unclaimed() {
-        tracing::warn!("{kind} {address} was inherited and is not configured: closed");
-        manager.note_unused(kind, &address);
-    }
-    powers::give_up(&settings, &sockets, &ready)?;
     let (log, log_writer) =
         AccessLog::open(settings.access_log.clone()).map_err(RunError::AccessLog)?;
     let (traces, exporter) = traces::start(&settings).map_err(RunError::Start)?.unzip();
-    let emperor = Arc::default();
-    let lasting =
-        Lasting::new(&settings, certs.clone(), &table, &emperor).map_err(RunError::Start)?;
-    let first = lasting.generation(0, &settings, tcp_keys)?;
+    let state = Arc::new(state(&settings, &mut prepared, &metrics, &log, traces.as_ref()));
+    let Prepared { driver, mut loader, errands, errand_inbox, table, .. } = prepared;
+    let lasting = Lasting::new(&settings, state.certs.clone(), &table, &state.emperor)
+        .map_err(RunError::Start)?;
+    let first = lasting.generation(0, &settings, prepared.tcp_keys)?;
     let generations = Arc::new(Generations::new(Arc::new(first), log.clone()));
-    let drain = Arc::new(Drain::preparing());
-    let upgrades = upgrade::History::after(memory.take(upgrade::HISTORY).as_deref());
-    let upgrades = Arc::new(upgrades);
     // Those of subscriptions that were taken over are there before the first handshake.
     loader.settle(&errand_inbox);
     let cert_loader = loader.spawn(errand_inbox, errands).map_err(RunError::Start)?;
-    let subscriber = Arc::new(subscriber.spawn()?);
-    let mut health = HealthChecks::new(&generations, &table, driver, &drain);
+    let subscriber = Arc::new(prepared.subscriber.spawn()?);
+    let mut health = HealthChecks::new(&generations, &table, driver, &state.drain);
     health.start_if_wanted().map_err(RunError::Start)?;
     let fleet = Fleet {
         settings: &settings,
@@ -228,40 +133,18 @@ pub fn start(
         log: &log,
         traces: traces.as_ref(),
     };
-    let workers = fleet.start(taken.by_worker, &drain, &front)?;
-    let facts = Arc::new(ArcSwap::from_pointee(Facts::of(&ready, &settings)));
-    let reloads = Arc::new(History::default());
-    watchdog::start(&manager, &metrics, &drain).map_err(RunError::Start)?;
-    let state = Arc::new(RouterState {
-        process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), driver.label()),
-        program: settings.program,
-        facts: facts.clone(),
-        reloads: reloads.clone(),
-        table,
-        metrics,
-        subscriptions: counters,
-        on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
-        emperor,
-        certs: certs.clone(),
-        log: log.write_failures(),
-        traces: traces.as_ref().map(Traces::counters).unwrap_or_default(),
-        drain: drain.clone(),
-        rates: Default::default(),
-        upgrades: upgrades.clone(),
-    });
-    let admin =
-        admin.map(|admin| admin.spawn(state.clone(), settings.viewers.access())).transpose()?;
-    drain.advance(DrainPhase::Serving);
+    let workers = fleet.start(prepared.taken.by_worker, &state.drain, &front)?;
+    watchdog::start(&prepared.manager, &metrics, &state.drain).map_err(RunError::Start)?;
+    let access = settings.viewers.access();
+    let admin = prepared.admin.map(|admin| admin.spawn(state.clone(), access)).transpose()?;
+    state.drain.advance(DrainPhase::Serving);
     Ok(Running {
         settings,
         source,
         generations,
         lasting,
-        reloads,
-        facts,
-        sockets,
+        sockets: prepared.sockets,
         workers,
-        drain,
         health,
         subscriber,
         cert_loader,
@@ -270,67 +153,40 @@ pub fn start(
         exporter,
         state,
         admin,
-        ready,
+        ready: prepared.ready,
         estate,
-        certs,
-        upgrades,
-        manager,
+        manager: prepared.manager,
         launch: None,
         ctl: None,
         audit: Audit::default(),
     })
 }
 
-fn take_over_tickets(certs: &CertStore, keys: Option<Vec<u8>>) {
-    let Some(keys) = keys else { return };
-    let now_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    if let Err(error) = certs.tickets().import(&keys, now_unix) {
-        tracing::warn!(%error, "TLS sessions of the process before are not resumed");
-    }
-}
-
-struct Fleet<'a> {
-    settings: &'a Settings,
-    driver: Driver,
-    generations: &'a Arc<Generations>,
-    table: &'a TableHandle,
-    metrics: &'a Arc<Metrics>,
-    log: &'a AccessLog,
-    traces: Option<&'a Traces>,
-}
-
-impl Fleet<'_> {
-    fn start(
-        &self,
-        sockets: Vec<Vec<(ListenerId, WorkerSocket, Role)>>,
-        drain: &Arc<Drain>,
-        front: &impl Front,
-    ) -> Result<Vec<WorkerHandle<Role>>, WorkerError> {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let mut workers = Vec::with_capacity(self.settings.workers);
-        for (index, sockets) in sockets.into_iter().enumerate() {
-            let shard = self.metrics.shard(index);
-            let plan = WorkerPlan {
-                index,
-                // With fewer workers than cores the scheduler knows better where there is room.
-                core: (self.settings.workers == cores).then_some(index),
-                driver: self.driver,
-                sockets,
-                connections_max: limiting::worker_connections_max(self.settings),
-                shard: shard.clone(),
-                drain: drain.clone(),
-            };
-            let (table, log) = (self.table.clone(), self.log.clone());
-            let generations = self.generations.clone();
-            let traces = self.traces.map(|traces| traces.worker(shard.clone()));
-            let front = front.clone();
-            workers.push(worker::start(plan, move || {
-                let log = log.sink(shard.clone());
-                let state = WorkerState::new(table.reader(), log, traces, shard);
-                front.service(Current::new(generations, state))
-            })?);
-        }
-        Ok(workers)
+/// What operators are told of a router that is about to serve.
+fn state(
+    settings: &Settings,
+    prepared: &mut Prepared,
+    metrics: &Arc<Metrics>,
+    log: &AccessLog,
+    traces: Option<&Traces>,
+) -> RouterState {
+    let upgrades = upgrade::History::after(prepared.memory.take(upgrade::HISTORY).as_deref());
+    RouterState {
+        process: ProcessFacts::new(env!("CARGO_PKG_VERSION"), prepared.driver.label()),
+        program: settings.program,
+        facts: ArcSwap::from_pointee(Facts::of(&prepared.ready, settings)),
+        reloads: History::default(),
+        table: prepared.table.clone(),
+        metrics: metrics.clone(),
+        subscriptions: prepared.counters.clone(),
+        on_demand: if settings.waking.emperor.is_some() { Switch::On } else { Switch::Off },
+        emperor: Arc::default(),
+        certs: prepared.certs.clone(),
+        log: log.write_failures(),
+        traces: traces.map(Traces::counters).unwrap_or_default(),
+        drain: Arc::new(Drain::preparing()),
+        rates: Default::default(),
+        upgrades,
     }
 }
 

@@ -48,9 +48,9 @@ pub struct RouterState {
     /// Which router this is.
     pub program: Program,
     /// What the configuration says, as of the last reload.
-    pub facts: Arc<ArcSwap<Facts>>,
+    pub facts: ArcSwap<Facts>,
     /// How the reloads went.
-    pub reloads: Arc<History>,
+    pub reloads: History,
     /// The route table.
     pub table: TableHandle,
     /// What the workers count.
@@ -72,7 +72,7 @@ pub struct RouterState {
     /// Rates of keys, for whoever looks.
     pub rates: KeyRates,
     /// How upgrades went, and who drains after the last.
-    pub upgrades: Arc<upgrade::History>,
+    pub upgrades: upgrade::History,
 }
 
 impl AdminSource for RouterState {
@@ -114,10 +114,10 @@ impl AdminSource for RouterState {
             &*self.subscriptions,
             &*self.emperor,
             &CertCollector::new(&self.certs),
-            &*self.upgrades,
+            &self.upgrades,
             &self.log,
             &*self.traces,
-            &*self.reloads,
+            &self.reloads,
         ])
     }
 

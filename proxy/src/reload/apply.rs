@@ -69,7 +69,7 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
         // The writer of the old one ends when the last worker has left it.
         (running.log, running.log_writer) = (log, writer);
     }
-    running.facts.store(Facts::of(&running.ready, &next).into());
+    running.state.facts.store(Facts::of(&running.ready, &next).into());
     running.settings = next;
     Ok(told)
 }

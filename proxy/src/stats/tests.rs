@@ -41,8 +41,8 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
     RouterState {
         process: ProcessFacts::new("1.2.3", "io_uring"),
         program: Program::Suzerain,
-        facts: Arc::new(ArcSwap::from_pointee(facts())),
-        reloads: Arc::default(),
+        facts: ArcSwap::from_pointee(facts()),
+        reloads: Default::default(),
         table,
         metrics: Metrics::with_head_rejects(2, &["bare_lf"]),
         subscriptions: Arc::default(),
@@ -53,7 +53,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         traces: Arc::default(),
         drain: Arc::default(),
         rates: KeyRates::default(),
-        upgrades: Arc::default(),
+        upgrades: Default::default(),
     }
 }
 

@@ -34,7 +34,7 @@ pub fn upgrade(running: &Running, inbox: &Inbox) -> Result<Handed, String> {
     let launch = match may_upgrade(running) {
         Ok(launch) => launch,
         Err(why) => {
-            running.upgrades.note(Became::Refused);
+            running.state.upgrades.note(Became::Refused);
             tracing::warn!("not upgraded: {why}");
             return Err(why);
         }
@@ -48,14 +48,14 @@ pub fn upgrade(running: &Running, inbox: &Inbox) -> Result<Handed, String> {
     };
     let handed = hand_over(launch, &offer, &mut || has_to_end(inbox));
     handed.map_err(|error: UpgradeError| {
-        running.upgrades.note(Became::Failed);
+        running.state.upgrades.note(Became::Failed);
         tracing::error!("the upgrade failed and this process goes on: {error}");
         error.to_string()
     })
 }
 
 fn may_upgrade(running: &Running) -> Result<&Launch, String> {
-    if running.drain.phase() != DrainPhase::Serving {
+    if running.state.drain.phase() != DrainPhase::Serving {
         return Err("this process is ending".to_owned());
     }
     let Some(launch) = &running.launch else {
@@ -64,14 +64,14 @@ fn may_upgrade(running: &Running) -> Result<&Launch, String> {
     if std::process::id() == 1 {
         return Err("this is the first process of its container, which ends with it".to_owned());
     }
-    if let Some(draining) = running.upgrades.draining() {
+    if let Some(draining) = running.state.upgrades.draining() {
         return Err(format!(
             "process {} of the last upgrade still drains, for at most {} s; SIGTERM ends it at once",
             draining.pid,
             draining.left().as_secs()
         ));
     }
-    let lingering = running.upgrades.lingering();
+    let lingering = running.state.upgrades.lingering();
     if lingering.len() >= LINGERING_MAX {
         let oldest = lingering.first().map_or(0, |one| one.pid);
         return Err(format!(
@@ -87,8 +87,8 @@ fn freeze(running: &Running) -> Result<Memory, String> {
     let mut memory = Memory::default();
     let known = running.subscriber.freeze().map_err(|error| error.to_string())?;
     memory.put(SUBSCRIPTIONS, known);
-    memory.put(TICKET_KEYS, running.certs.tickets().export());
-    memory.put(history::PART, running.upgrades.for_successor());
+    memory.put(TICKET_KEYS, running.state.certs.tickets().export());
+    memory.put(history::PART, running.state.upgrades.for_successor());
     Ok(memory)
 }
 
