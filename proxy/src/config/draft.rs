@@ -80,15 +80,6 @@ impl Draft {
             }
             Opt::Subscribe => settings.subscribe.push(values::listener(text)?),
             Opt::SignCheck => settings.sign_check = Some(values::sign_check(text)?),
-            Opt::VassalRequired
-            | Opt::ToleranceInactive
-            | Opt::MulticastInterface
-            | Opt::Resubscribe
-            | Opt::UseCredentials
-            | Opt::SignSkipUid
-            | Opt::CredentialsCheck => {
-                settings.senders.set(opt, text)?;
-            }
             Opt::SignTolerance => settings.sign_tolerance = tolerance(text)?,
             Opt::Tolerance => settings.tolerance = tolerance(text)?,
             Opt::AllowUnsigned => settings.allow_unsigned = values::switch(text)?,
@@ -109,22 +100,41 @@ impl Draft {
                 settings.pem_export = if on { PemExport::On } else { PemExport::Off };
             }
             Opt::Admin => settings.admin = Some(values::listener(text)?),
+            Opt::AccessLog => settings.access_log.target = values::access_log(text)?,
+            Opt::AccessLogFormat => settings.access_log.format = values::access_log_format(text)?,
+            Opt::LogLevel => settings.log_level = values::log_level(text)?,
+            Opt::Workers => settings.workers = values::number(text, 1, limits::WORKERS_MAX)?,
+            Opt::Io => settings.io = values::io_choice(text)?,
+            Opt::ConnectionsMax => {
+                settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
+            }
+            Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
+            _ => self.set_elsewhere(opt, text)?,
+        }
+        Ok(())
+    }
+
+    /// Options whose values have a file of their own, the last arm those of keys.
+    fn set_elsewhere(&mut self, opt: Opt, text: &str) -> Result<(), String> {
+        let settings = &mut self.settings;
+        match opt {
+            Opt::VassalRequired
+            | Opt::ToleranceInactive
+            | Opt::MulticastInterface
+            | Opt::Resubscribe
+            | Opt::UseCredentials
+            | Opt::SignSkipUid
+            | Opt::CredentialsCheck => {
+                settings.senders.set(opt, text)?;
+            }
             Opt::AdminAuth | Opt::AdminTokenFile | Opt::AdminTokenSha256 => {
                 settings.viewers.set(opt, text)?;
             }
             Opt::Ctl | Opt::CtlMode | Opt::CtlGroup | Opt::CtlOperators | Opt::AuditLog => {
                 settings.ctl.set(opt, text)?;
             }
-            Opt::AccessLog => settings.access_log.target = values::access_log(text)?,
-            Opt::AccessLogFormat => settings.access_log.format = values::access_log_format(text)?,
             Opt::Otlp | Opt::TraceSample | Opt::TraceClientRate => {
                 traces::set(&mut settings.traces, opt, text)?;
-            }
-            Opt::LogLevel => settings.log_level = values::log_level(text)?,
-            Opt::Workers => settings.workers = values::number(text, 1, limits::WORKERS_MAX)?,
-            Opt::Io => settings.io = values::io_choice(text)?,
-            Opt::ConnectionsMax => {
-                settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
             }
             Opt::EmperorSocket | Opt::WakeTotalMax => {
                 on_demand::set_router(&mut settings.waking, opt, text)?;
@@ -132,7 +142,6 @@ impl Draft {
             Opt::User | Opt::Group | Opt::KeepCapabilities | Opt::Seccomp => {
                 settings.privileges.set(opt, text)?;
             }
-            Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
             Opt::ExchangesMax | Opt::ClientConnectionsMax | Opt::HeadsMax => {
                 resilience::set_router(&mut settings.limits, opt, text)?;
             }

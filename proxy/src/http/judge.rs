@@ -233,14 +233,7 @@ fn admit(
         policy: &ctx.shared.policies.get(policy).headers,
         node: &node,
     };
-    match node.facts.proto {
-        // A WebSocket over HTTP/2 to a node is not built.
-        Proto::H2c if Wish::of(head) == Wish::WebSocket => return Err(Denial::Status(501)),
-        Proto::Http | Proto::H2c => forward_http::write_head(&forward, &mut request),
-        Proto::Uwsgi => forward_uwsgi::write_head(&forward, &mut request)?,
-        // A protocol the table knows and this router does not.
-        _ => return Err(Denial::Status(502)),
-    }
+    write_head(&forward, &mut request)?;
     Ok(Plan {
         head_bytes: head.head_bytes,
         is_head: head.method == Method::Head,
@@ -264,6 +257,21 @@ fn admit(
         node,
         request,
     })
+}
+
+/// The head as the node wants it.
+fn write_head(forward: &Forward<'_>, request: &mut Vec<u8>) -> Result<(), Denial> {
+    match forward.node.facts.proto {
+        // A WebSocket over HTTP/2 to a node is not built.
+        Proto::H2c if Wish::of(forward.head) == Wish::WebSocket => Err(Denial::Status(501)),
+        Proto::Http | Proto::H2c => {
+            forward_http::write_head(forward, request);
+            Ok(())
+        }
+        Proto::Uwsgi => Ok(forward_uwsgi::write_head(forward, request)?),
+        // A protocol the table knows and this router does not.
+        _ => Err(Denial::Status(502)),
+    }
 }
 
 /// How the client likes the response coded, if the key has a use for that.

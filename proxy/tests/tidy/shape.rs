@@ -94,9 +94,10 @@ fn body_of(code: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0;
     for (step, byte) in code[at..].iter().enumerate() {
         match byte {
-            b'(' | b'[' => depth += 1,
-            b')' | b']' if depth == 0 => return None,
-            b')' | b']' => depth -= 1,
+            b'>' if code[at + step - 1] == b'-' => {}
+            b'(' | b'[' | b'<' => depth += 1,
+            b')' | b']' | b'>' if depth == 0 => return None,
+            b')' | b']' | b'>' => depth -= 1,
             b';' | b',' | b'=' if depth == 0 => return None,
             b'{' if depth == 0 => return Some(at + step),
             _ => {}
