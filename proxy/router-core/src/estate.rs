@@ -22,7 +22,10 @@ use std::{
 
 use socket2::Socket;
 
-use crate::{address::ListenAddr, socket_file::SocketFile};
+use crate::{
+    address::ListenAddr,
+    socket_file::{self, SocketFile},
+};
 
 pub use kind::{Kind, Stranger};
 
@@ -75,11 +78,17 @@ impl Estate {
         Ok(())
     }
 
-    /// The given sockets of this kind and address, all of them. They count as in use from now on.
+    /// The given sockets of this kind and address, all of them. They count as in use from now on. A unix
+    /// socket whose file is gone is none: nobody could connect to it any more.
     ///
     /// # Errors
     /// If there is no descriptor left for the second handles.
     pub fn take(&self, kind: Kind, address: &ListenAddr) -> io::Result<Vec<Socket>> {
+        if let ListenAddr::Unix(path) = address
+            && !socket_file::is_socket(path)
+        {
+            return Ok(Vec::new());
+        }
         let mut holdings = self.lock();
         let mut taken = Vec::new();
         let mut at = 0;

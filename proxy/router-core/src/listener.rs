@@ -15,7 +15,7 @@ use crate::{
     estate::{Estate, Kind},
     io::Listener,
     local_peer,
-    socket_file::{self, SocketFile, SocketKind, clear_stale},
+    socket_file::{SocketFile, SocketKind, clear_stale},
 };
 
 /// Connections the kernel queues for one listening socket until a worker accepts them.
@@ -158,11 +158,7 @@ fn refuse_if_taken(address: SocketAddr) -> io::Result<()> {
 
 fn bind_unix(path: &Path, workers: usize, estate: &Estate) -> io::Result<Bound> {
     let address = ListenAddr::Unix(path.to_owned());
-    let mut sockets = match socket_file::is_socket(path) {
-        true => estate.take(Kind::Stream, &address)?,
-        // Nobody could connect to it any more.
-        false => Vec::new(),
-    };
+    let mut sockets = estate.take(Kind::Stream, &address)?;
     if sockets.is_empty() {
         clear_stale(path, SocketKind::Stream)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;

@@ -34,11 +34,7 @@ impl AdminSocket {
                 Ok(Self { socket, address, _file: None })
             }
             ListenAddr::Unix(path) => {
-                let given = match socket_file::is_socket(path) {
-                    true => estate.take(Kind::Stream, address)?.pop(),
-                    false => None,
-                };
-                let socket = match given {
+                let socket = match estate.take(Kind::Stream, address)?.pop() {
                     Some(socket) => {
                         socket_file::set_mode(path, MODE)?;
                         socket

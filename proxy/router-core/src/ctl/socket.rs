@@ -9,7 +9,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::ListenAddr;
 use crate::estate::{Estate, Kind};
-use crate::socket_file::{self, SocketFile, SocketKind, clear_stale};
+use crate::socket_file::{SocketFile, SocketKind, clear_stale};
 
 /// Who may connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,11 +34,7 @@ impl CtlSocket {
     /// Takes it from `estate`, with the permissions that whoever bound it gave it, or binds it.
     pub fn bind(path: &Path, access: SocketAccess, estate: &Estate) -> io::Result<Self> {
         let address = ListenAddr::Unix(path.to_owned());
-        let given = match socket_file::is_socket(path) {
-            true => estate.take(Kind::Stream, &address)?.pop(),
-            false => None,
-        };
-        let socket = match given {
+        let socket = match estate.take(Kind::Stream, &address)?.pop() {
             Some(socket) => socket,
             None => {
                 let socket = Self::bind_anew(path, access)?;

@@ -156,11 +156,8 @@ fn bind_unix(
     credentials: AskCredentials,
     estate: &Estate,
 ) -> io::Result<DatagramSocket> {
-    let given = match socket_file::is_socket(path) {
-        true => estate.take(SocketOf::Datagram, &ListenAddr::Unix(path.to_owned()))?.pop(),
-        false => None,
-    };
-    let socket = match given {
+    let address = ListenAddr::Unix(path.to_owned());
+    let socket = match estate.take(SocketOf::Datagram, &address)?.pop() {
         Some(socket) => {
             setsockopt(&socket, sockopt::PassCred, &(credentials == AskCredentials::Yes))?;
             socket
