@@ -16,7 +16,6 @@ mod tenant;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use route_table::TableHandle;
@@ -27,6 +26,7 @@ use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
 use router_core::metrics::{Collector as _, Metrics, Page, ProcessFacts, TableCollector};
 use router_core::subscriber::SubscriptionCounters;
+use router_core::wall_clock::unix_now;
 use serde::Serialize;
 
 use crate::config::Program;
@@ -139,7 +139,7 @@ impl AdminSource for RouterState {
             listeners: &facts.listeners,
             certs: &self.certs,
             now_ms: deadline::process_ms(),
-            now_unix: now_unix(),
+            now_unix: unix_now(),
             on_demand: self.on_demand,
             viewer,
         };
@@ -151,9 +151,4 @@ impl AdminSource for RouterState {
             }
         }
     }
-}
-
-/// Seconds of Unix time.
-pub(crate) fn now_unix() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -36,4 +36,5 @@ pub mod subscriber;
 pub mod termination;
 pub mod tunnel;
 pub mod upstream;
+pub mod wall_clock;
 pub mod worker;

@@ -8,10 +8,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use route_table::{Address, Algorithm, Proto, RouteKey};
 use router_core::address::ListenAddr;
+use router_core::wall_clock::unix_now;
 use subscribe::announce::{AnnounceError as Unsayable, AnnounceFields, Command, Signer, encode};
 
 use super::server::Server;
@@ -167,8 +168,4 @@ pub fn accepts(address: &Address) -> bool {
             .and_then(|addr| UnixStream::connect_addr(&addr))
             .is_ok(),
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,9 +1,9 @@
 //! How reloads went, for the metrics.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use router_core::metrics::{Collector, Page, catalog};
+use router_core::wall_clock::unix_now;
 
 /// What became of a reload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,8 +66,4 @@ impl Collector for History {
         page.sample(&catalog::CONFIG_RELOAD_SUCCESSFUL, &[], is_good);
         page.sample(&catalog::CONFIG_RELOAD_TIME, &[], self.good_unix.load(Relaxed));
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

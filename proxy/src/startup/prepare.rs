@@ -1,10 +1,6 @@
 //! The first half of a start: everything is bound and loaded, powers are given up, and no thread runs yet.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use route_table::{RouteKey, TableHandle, TableWriter};
 use router_core::{
@@ -12,6 +8,7 @@ use router_core::{
     estate::Estate,
     runtime::{self, Driver},
     subscriber::{Subscriber, SubscriberConfig, SubscriptionCounters},
+    wall_clock::unix_now,
 };
 
 use super::{RunError, Sockets, Taken, bind_admin, cert_config, powers, subscriber_config};
@@ -115,7 +112,7 @@ pub(super) fn prepare(
 
 fn take_over_tickets(certs: &CertStore, keys: Option<Vec<u8>>) {
     let Some(keys) = keys else { return };
-    let now_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now_unix = unix_now();
     if let Err(error) = certs.tickets().import(&keys, now_unix) {
         tracing::warn!(%error, "TLS sessions of the process before are not resumed");
     }

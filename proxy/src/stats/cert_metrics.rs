@@ -1,9 +1,9 @@
 //! Samples of the certificate store.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use router_core::metrics::{Collector, Page, catalog};
+use router_core::wall_clock::unix_now;
 
 use crate::tls::cert_store::{CertStore, EXPIRY_DAYS};
 
@@ -36,7 +36,7 @@ impl Collector for CertCollector<'_> {
             let not_after = u64::try_from(cert.not_after).unwrap_or(0);
             page.sample(&catalog::CERTIFICATE_EXPIRY, &[name], not_after);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = unix_now();
         let expiries = self.store.expiries(now.cast_signed());
         let soonest = expiries.soonest.and_then(|end| u64::try_from(end).ok()).unwrap_or(0);
         page.sample(&catalog::CERTIFICATE_NEXT_EXPIRY, &[], soonest);

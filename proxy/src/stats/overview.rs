@@ -11,10 +11,11 @@ use router_core::admin::{AdminSource, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::metrics::histogram::BOUNDS_US;
 use router_core::metrics::{Latency, resident_bytes};
+use router_core::wall_clock::unix_now;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RouterState, now_unix, own, tenant};
+use super::{RouterState, own, tenant};
 use crate::tls::cert_store::CertInfo;
 
 use keys::Clocks;
@@ -218,7 +219,7 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         version: state.process.version().to_owned(),
         pid: std::process::id(),
         started_unix: state.process.started_unix(),
-        now_unix: now_unix(),
+        now_unix: unix_now(),
         now_ms,
         state: standing(state),
         io_driver: state.process.io_driver().to_owned(),
@@ -258,7 +259,7 @@ fn mine(state: &RouterState, viewer: &Viewer, tenant: &str, now_ms: u64) -> Mine
         tenant: tenant.to_owned(),
         state: standing(state),
         started_unix: state.process.started_unix(),
-        now_unix: now_unix(),
+        now_unix: unix_now(),
         now_ms,
         keys: 0,
         nodes: 0,

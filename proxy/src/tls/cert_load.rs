@@ -13,8 +13,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
+use router_core::wall_clock::unix_now;
 use rustls::crypto::CryptoProvider;
 
 use super::cert_store::{CertChange, CertSource, CertStore, Seat, ServedName};
@@ -288,8 +289,4 @@ impl CertLoader {
     fn count(&self, counter: impl Fn(&super::cert_store::CertCounters) -> &AtomicU64) {
         counter(self.store.counters()).fetch_add(1, Ordering::Relaxed);
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -4,10 +4,9 @@
 //! process, so there may be so many and no more. A successor knows of them from its predecessor, and looks
 //! in `/proc` whether they still live.
 
-use std::{
-    fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fs;
+
+use router_core::wall_clock::unix_now;
 
 use super::Draining;
 
@@ -16,7 +15,7 @@ pub const LINGERING_MAX: usize = 8;
 
 /// Forgets those that have ended.
 pub fn forget_ended(all: &mut Vec<Draining>) {
-    let now_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now_unix = unix_now();
     all.retain(|one| one.until_unix >= now_unix && is_alive(one.pid));
 }
 

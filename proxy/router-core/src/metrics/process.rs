@@ -4,13 +4,13 @@
 //! dashboards show them. What the system does not tell is left out, never shown as 0.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::TimeValLike;
 
 use super::catalog;
 use super::{Collector, Page};
+use crate::wall_clock::unix_now;
 
 /// Facts of this process that are fixed at its start.
 #[derive(Clone, Debug)]
@@ -75,10 +75,6 @@ pub fn resident_bytes() -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = rest.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024)
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

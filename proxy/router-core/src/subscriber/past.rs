@@ -5,7 +5,7 @@ use subscribe::{Carried, KeyFiles, Now, Registry, Restored};
 
 use super::pause::CatchUp;
 use super::state_file::StateFile;
-use super::thread_loop::unix_now;
+use crate::wall_clock::unix_now;
 
 /// Fills the registry with what is known and says whether datagrams wait in the kernel.
 ///

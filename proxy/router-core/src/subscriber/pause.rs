@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use subscribe::Now;
 
 use super::limits::CATCH_UP_MS_MAX;
-use super::thread_loop::unix_now;
+use crate::wall_clock::unix_now;
 
 /// The thread's clock.
 #[derive(Debug)]

@@ -319,7 +319,7 @@ pub(super) fn signed_rig(key: &str) -> (TempDir, Signer, Rig) {
 }
 
 pub(super) fn signed(key: &str, signer: &Signer) -> Vec<u8> {
-    let unix = Some(thread_loop::unix_now());
+    let unix = Some(crate::wall_clock::unix_now());
     encode(&fields(key, 3000), Command::Subscribe, unix, Some(signer)).expect("encodes")
 }
 

@@ -35,7 +35,7 @@ pub fn cert(desk: &Desk, what: &Reloadable) -> Result<CertPairs, CtlRefusal> {
             "nobody gave a pair for {what}; explain tells which one a client gets"
         )));
     }
-    let now_unix = i64::try_from(crate::stats::now_unix()).unwrap_or(i64::MAX);
+    let now_unix = i64::try_from(router_core::wall_clock::unix_now()).unwrap_or(i64::MAX);
     Ok(CertPairs { pairs, now_unix })
 }
 

@@ -47,7 +47,7 @@ pub fn certs(desk: &Desk, listing: &Listing) -> Certs {
     let mut listed = store.list();
     listed.sort_by(|one, other| (one.not_after, &one.name).cmp(&(other.not_after, &other.name)));
     let refused = store.troubles().list(listing.limit);
-    let now_unix = i64::try_from(crate::stats::now_unix()).unwrap_or(i64::MAX);
+    let now_unix = i64::try_from(router_core::wall_clock::unix_now()).unwrap_or(i64::MAX);
     Certs {
         total: listed.len(),
         certificates: listed.iter().take(listing.limit).map(row).collect(),

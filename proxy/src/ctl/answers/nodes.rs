@@ -79,7 +79,7 @@ pub fn nodes(desk: &Desk, listing: &Listing) -> Result<Nodes, CtlRefusal> {
     let clock = Clock {
         lease_ms: desk.subscriber.now_ms(),
         process_ms: deadline::process_ms(),
-        unix: crate::stats::now_unix(),
+        unix: router_core::wall_clock::unix_now(),
     };
     let routes: Vec<_> = match &listing.key {
         Some(key) => vec![table.get(key.as_str()).ok_or_else(|| no_such_key(key.as_str()))?],
