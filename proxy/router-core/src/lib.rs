@@ -27,6 +27,7 @@ pub mod fairness;
 pub mod heads;
 pub mod io;
 pub mod listener;
+mod local_http;
 mod local_peer;
 pub mod metrics;
 pub mod pulse;
