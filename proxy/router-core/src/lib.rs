@@ -24,6 +24,7 @@ pub mod deadline;
 pub mod drain;
 pub mod estate;
 pub mod fairness;
+pub mod handing;
 pub mod heads;
 pub mod io;
 pub mod listener;

@@ -9,13 +9,16 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use router_core::metrics::{Collector, Page, catalog};
+use router_core::{
+    handing::stop_within,
+    metrics::{Collector, Page, catalog},
+};
 
 use super::{
     limits::{BACKOFF_MAX, BACKOFF_MIN, BATCH_BYTES, EXPORT_EVERY, PENDING_BYTES_MAX},
@@ -83,19 +86,7 @@ impl Exporter {
     ///
     /// Returns `false` when the thread was still at it after `grace`; it is left behind then.
     pub fn stop(self, grace: Duration) -> bool {
-        let deadline = Instant::now() + grace;
-        let mut order = Order::Stop;
-        loop {
-            match self.queue.try_send(order) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return true,
-                Err(TrySendError::Full(back)) if Instant::now() < deadline => order = back,
-                Err(TrySendError::Full(_)) => return false,
-            }
-            thread::sleep(FULL_QUEUE_POLL);
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        !matches!(self.ended.recv_timeout(left), Err(RecvTimeoutError::Timeout))
+        stop_within(&self.queue, Order::Stop, &self.ended, grace)
     }
 }
 
@@ -216,6 +207,3 @@ impl Work {
         self.counters.lost.load(Relaxed) + self.counters.refused.load(Relaxed)
     }
 }
-
-/// How often a stop tries again while the queue is full.
-const FULL_QUEUE_POLL: Duration = Duration::from_millis(5);

@@ -4,11 +4,14 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{SyncSender, TrySendError},
     },
 };
 
-use router_core::metrics::{Counter, Shard};
+use router_core::{
+    handing::Spares,
+    metrics::{Counter, Shard},
+};
 
 use super::{
     exporter::{Chunk, Order},
@@ -65,17 +68,13 @@ struct Filling {
 #[derive(Debug)]
 struct Chunks {
     queue: SyncSender<Order>,
-    /// Where the exporter puts this worker's buffers when it is done with them.
-    returned: Receiver<Vec<u8>>,
-    give_back: SyncSender<Vec<u8>>,
-    made: usize,
+    spares: Spares,
     filling: Option<Filling>,
 }
 
 impl Chunks {
     fn new(queue: SyncSender<Order>) -> Self {
-        let (give_back, returned) = sync_channel(CHUNKS_PER_WORKER_MAX);
-        Self { queue, returned, give_back, made: 0, filling: None }
+        Self { queue, spares: Spares::new(CHUNKS_PER_WORKER_MAX, CHUNK_BYTES), filling: None }
     }
 
     /// A chunk that takes any span.
@@ -85,7 +84,7 @@ impl Chunks {
             self.hand_over(shard);
         }
         if self.filling.is_none() {
-            let bytes = self.empty_chunk()?;
+            let bytes = self.spares.take()?;
             self.filling = Some(Filling { bytes, spans: 0 });
         }
         self.filling.as_mut()
@@ -95,7 +94,7 @@ impl Chunks {
         let Some(Filling { bytes, spans }) = self.filling.take_if(|chunk| chunk.spans > 0) else {
             return;
         };
-        let order = Order::Take(Chunk { bytes, spans, give_back: self.give_back.clone() });
+        let order = Order::Take(Chunk { bytes, spans, give_back: self.spares.give_back() });
         match self.queue.try_send(order) {
             Ok(()) => shard.add(Counter::TraceSpans, spans),
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
@@ -106,16 +105,5 @@ impl Chunks {
                 }
             }
         }
-    }
-
-    fn empty_chunk(&mut self) -> Option<Vec<u8>> {
-        if let Ok(chunk) = self.returned.try_recv() {
-            return Some(chunk);
-        }
-        if self.made == CHUNKS_PER_WORKER_MAX {
-            return None;
-        }
-        self.made += 1;
-        Some(Vec::with_capacity(CHUNK_BYTES))
     }
 }

@@ -2,12 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use super::format::{ClockText, bytes_bound, push};
 use super::limits::{CHUNK_BYTES, CHUNKS_PER_WORKER_MAX};
 use super::writer::{Chunk, Order};
 use super::{AccessLog, AccessLogFormat, AccessRecord};
+use crate::handing::Spares;
 use crate::metrics::{Counter, Shard};
 
 /// One worker's end of the log. Moves to the worker's thread and stays there.
@@ -77,10 +78,7 @@ impl Drop for LogSink {
 struct Chunks {
     format: AccessLogFormat,
     queue: SyncSender<Order>,
-    /// Where the writer puts this worker's buffers when it is done with them.
-    returned: Receiver<Vec<u8>>,
-    give_back: SyncSender<Vec<u8>>,
-    made: usize,
+    spares: Spares,
     filling: Option<Vec<u8>>,
     records: u64,
     clock: ClockText,
@@ -88,9 +86,8 @@ struct Chunks {
 
 impl Chunks {
     fn new(queue: SyncSender<Order>, format: AccessLogFormat) -> Self {
-        let (give_back, returned) = sync_channel(CHUNKS_PER_WORKER_MAX);
-        let clock = ClockText::new();
-        Self { format, queue, returned, give_back, made: 0, filling: None, records: 0, clock }
+        let spares = Spares::new(CHUNKS_PER_WORKER_MAX, CHUNK_BYTES);
+        Self { format, queue, spares, filling: None, records: 0, clock: ClockText::new() }
     }
 
     fn write(&mut self, record: &AccessRecord<'_>, shard: &Shard) {
@@ -98,7 +95,7 @@ impl Chunks {
         if self.filling.as_ref().is_some_and(|chunk| chunk.len() + bound > CHUNK_BYTES) {
             self.hand_over(shard);
         }
-        let Some(mut chunk) = self.filling.take().or_else(|| self.empty_chunk()) else {
+        let Some(mut chunk) = self.filling.take().or_else(|| self.spares.take()) else {
             return shard.count(Counter::AccessLogDropped);
         };
         let before = chunk.len();
@@ -115,7 +112,7 @@ impl Chunks {
             return;
         }
         let records = std::mem::take(&mut self.records);
-        let order = Order::Write(Chunk { bytes: chunk, give_back: self.give_back.clone() });
+        let order = Order::Write(Chunk { bytes: chunk, give_back: self.spares.give_back() });
         match self.queue.try_send(order) {
             Ok(()) => shard.add(Counter::AccessLogRecords, records),
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
@@ -126,16 +123,5 @@ impl Chunks {
                 }
             }
         }
-    }
-
-    fn empty_chunk(&mut self) -> Option<Vec<u8>> {
-        if let Ok(chunk) = self.returned.try_recv() {
-            return Some(chunk);
-        }
-        if self.made == CHUNKS_PER_WORKER_MAX {
-            return None;
-        }
-        self.made += 1;
-        Some(Vec::with_capacity(CHUNK_BYTES))
     }
 }

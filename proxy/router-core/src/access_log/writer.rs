@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{AccessLogTarget, open_append};
+use crate::handing::stop_within;
 
 /// Bytes of whole lines, and the way back to the worker they came from.
 #[derive(Debug)]
@@ -94,19 +95,7 @@ impl AccessLogWriter {
     /// network file system; it is left behind then.
     pub fn stop(self, grace: Duration) -> bool {
         let Some(running) = self.running else { return true };
-        let deadline = Instant::now() + grace;
-        let mut order = Order::Stop;
-        loop {
-            match running.queue.try_send(order) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return true,
-                Err(TrySendError::Full(back)) if Instant::now() < deadline => order = back,
-                Err(TrySendError::Full(_)) => return false,
-            }
-            thread::sleep(FULL_QUEUE_POLL);
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        !matches!(running.ended.recv_timeout(left), Err(RecvTimeoutError::Timeout))
+        stop_within(&running.queue, Order::Stop, &running.ended, grace)
     }
 }
 
@@ -144,6 +133,3 @@ fn reopen(target: &AccessLogTarget, output: &mut Output) {
         Err(error) => tracing::warn!(%error, path = %path.display(), "access log not reopened"),
     }
 }
-
-/// How often a stop tries again while the queue is full.
-const FULL_QUEUE_POLL: Duration = Duration::from_millis(5);
