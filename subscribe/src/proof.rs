@@ -9,9 +9,10 @@ use route_table::{Address, RouteKey};
 
 use crate::datagram::{Command, Subscription};
 use crate::keyring::{KeyFiles, Keyring, key_file_name};
+use crate::limits::Limits;
 use crate::reject::Reject;
 use crate::replay::{MarkName, ReplayGuard};
-use crate::verify::PublicKey;
+use crate::verify::{Digest, PublicKey};
 
 /// What a server that checks signatures knows.
 #[derive(Debug)]
@@ -32,6 +33,15 @@ pub struct Proven {
 }
 
 impl Proofs {
+    /// Nothing known yet. `tolerance_s` bounds the age and the lead of a stamp, in seconds.
+    #[must_use]
+    pub fn new(digest: Digest, tolerance_s: u64, limits: &Limits) -> Self {
+        Self {
+            keyring: Keyring::new(digest, limits.cached_keys_max),
+            replay: ReplayGuard::new(tolerance_s, limits.marks_max),
+        }
+    }
+
     /// Checks one datagram and remembers its stamp.
     ///
     /// # Errors

@@ -4,20 +4,17 @@
 //! no table; what does change one is staged and becomes visible at the next publish. A datagram
 //! that is refused leaves no trace but its count.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use route_table::{Address, Algorithm, Generation, RouteKey, TableWriter};
+use route_table::{Address, Generation, RouteKey, TableWriter};
 
-use crate::credentials::CredentialRules;
 use crate::datagram::Subscription;
 use crate::effect::{Departure, Effect};
-use crate::keyring::{KeyFiles, Keyring, Vouched};
+use crate::keyring::{KeyFiles, Vouched};
 use crate::limits::EFFECTS_PENDING_MAX;
 use crate::proof::{Proofs, Proven};
 use crate::reject::Reject;
-use crate::replay::ReplayGuard;
 use crate::sni::CertClaims;
-use crate::upstream_policy::UpstreamPolicy;
 
 mod admission;
 mod changes;
@@ -54,15 +51,9 @@ pub enum Verdict {
 /// Keys, nodes, leases and proofs of one router.
 #[derive(Debug)]
 pub struct Registry {
-    lease_ms: u64,
-    inactive_lease_ms: u64,
-    vassal_names: VassalNames,
-    algorithm: Algorithm,
-    policy: UpstreamPolicy,
+    /// What it goes by; how much may be held is what it began with.
+    rules: RegistryConfig,
     proofs: Option<Proofs>,
-    credentials: Option<CredentialRules>,
-    forwarding: Forwarding,
-    raw_keys: HashSet<RouteKey>,
     roster: Roster,
     certs: CertClaims,
     effects: VecDeque<Effect>,
@@ -74,34 +65,12 @@ impl Registry {
     /// An empty registry that publishes through `writer`.
     #[must_use]
     pub fn new(config: RegistryConfig, writer: TableWriter) -> Self {
-        let RegistryConfig {
-            sign,
-            sign_tolerance_s,
-            credentials,
-            forwarding,
-            lease_ms,
-            inactive_lease_ms,
-            vassal_names,
-            algorithm,
-            upstream_policy,
-            raw_keys,
-            limits,
-        } = config;
-        let proofs = sign.map(|digest| Proofs {
-            keyring: Keyring::new(digest, limits.cached_keys_max),
-            replay: ReplayGuard::new(sign_tolerance_s, limits.marks_max),
-        });
+        let proofs =
+            config.sign.map(|digest| Proofs::new(digest, config.sign_tolerance_s, &config.limits));
         Self {
-            lease_ms,
-            inactive_lease_ms,
-            vassal_names,
-            algorithm,
-            policy: upstream_policy,
             proofs,
-            credentials,
-            forwarding,
-            raw_keys,
-            roster: Roster::new(limits, writer),
+            roster: Roster::new(config.limits, writer),
+            rules: config,
             certs: CertClaims::default(),
             effects: VecDeque::new(),
             changes: changes::Changes::default(),
@@ -239,7 +208,9 @@ impl Registry {
     /// The acknowledgement of a new node (subscription spec 8), if it may be sent where asked.
     fn acknowledge(&mut self, route: &RouteKey, subscription: &Subscription<'_>) {
         let Some(path) = subscription.notify else { return };
-        if !path.starts_with(b"/") || self.policy.check(&Address::Unix(path.into())).is_err() {
+        if !path.starts_with(b"/")
+            || self.rules.upstream_policy.check(&Address::Unix(path.into())).is_err()
+        {
             return;
         }
         let address = String::from_utf8_lossy(subscription.address);

@@ -36,7 +36,7 @@ impl Registry {
         if datagram.len() > crate::limits::DATAGRAM_BYTES_MAX {
             return Err(Reject::Oversize);
         }
-        let rules = self.credentials.as_ref();
+        let rules = self.rules.credentials.as_ref();
         let sender = rules.map(|rules| rules.sender(source)).transpose()?;
         let mut subscription = Subscription::decode(datagram)?;
         self.read_as_raw(&mut subscription);
@@ -58,7 +58,7 @@ impl Registry {
             Wish::Sleep => self.sleep(now, &claim)?,
         };
         // Only a proof keeps a datagram from counting again when it comes back.
-        if proven.is_some() && self.forwarding == Forwarding::Proven {
+        if proven.is_some() && self.rules.forwarding == Forwarding::Proven {
             self.log(Effect::Forward { datagram: datagram.to_vec() });
         }
         Ok(verdict)
@@ -66,9 +66,9 @@ impl Registry {
 
     /// uWSGI cannot say that a node of its rawrouter takes bytes as they come.
     fn read_as_raw(&self, subscription: &mut Subscription<'_>) {
-        let is_raw = |key: RouteKey| self.raw_keys.contains(&key);
+        let is_raw = |key: RouteKey| self.rules.raw_keys.contains(&key);
         if subscription.proto == Proto::Uwsgi
-            && !self.raw_keys.is_empty()
+            && !self.rules.raw_keys.is_empty()
             && RouteKey::parse(subscription.key).is_ok_and(is_raw)
         {
             subscription.proto = Proto::Tcp;
@@ -81,7 +81,7 @@ impl Registry {
         sender: Option<Credentials>,
     ) -> Result<Claim<'c>, Reject> {
         let route = RouteKey::parse(subscription.key).map_err(|_| Reject::BadKey)?;
-        if self.vassal_names == VassalNames::Required && subscription.vassal.is_none() {
+        if self.rules.vassal_names == VassalNames::Required && subscription.vassal.is_none() {
             return Err(Reject::MissingVassal);
         }
         let address = match subscription.address {
@@ -89,7 +89,7 @@ impl Registry {
             text => Address::parse(text).map_err(|_| Reject::BadAddress)?,
         };
         if address != Address::Nowhere {
-            self.policy.check(&address)?;
+            self.rules.upstream_policy.check(&address)?;
         }
         UpstreamPolicy::check_modifier(subscription.modifier1)?;
         let known = self.roster.recognise(&route, &address, subscription.vassal);
@@ -124,7 +124,7 @@ impl Registry {
         claim: &Claim<'_>,
         keys: &mut dyn KeyFiles,
     ) -> Result<Option<Proven>, Reject> {
-        if let (Some(rules), Some(sender)) = (&self.credentials, claim.sender) {
+        if let (Some(rules), Some(sender)) = (&self.rules.credentials, claim.sender) {
             rules.check_owner(sender, &claim.route, keys)?;
             if rules.skips_signature(sender) {
                 return Ok(None);
@@ -148,7 +148,7 @@ impl Registry {
             let node = self.roster.add(
                 claim.route.clone(),
                 facts(claim, None),
-                subscription.algo.unwrap_or(self.algorithm),
+                subscription.algo.unwrap_or(self.rules.algorithm),
                 self.due_ms(now, &claim.address),
             );
             node.load.note_announce(now.unix, subscription.cores, subscription.load);
@@ -218,8 +218,8 @@ impl Registry {
 
     pub(super) fn due_ms(&self, now: Now, address: &Address) -> u64 {
         let lease_ms = match address {
-            Address::Nowhere => self.inactive_lease_ms,
-            _ => self.lease_ms,
+            Address::Nowhere => self.rules.inactive_lease_ms,
+            _ => self.rules.lease_ms,
         };
         now.mono_ms.saturating_add(lease_ms)
     }

@@ -59,7 +59,7 @@ impl Registry {
             return Err(StaticNodeError::Duplicate);
         }
         self.roster.check_room(&key).map_err(StaticNodeError::NoRoom)?;
-        self.roster.add(key, facts, self.algorithm, u64::MAX);
+        self.roster.add(key, facts, self.rules.algorithm, u64::MAX);
         Ok(())
     }
 }

@@ -9,10 +9,7 @@ use route_table::{Address, Intake, NodeFacts, NodeOrigin, RouteKey};
 
 use super::{Now, Registry, RegistryConfig, StaticNodeError};
 use crate::effect::Departure;
-use crate::keyring::Keyring;
 use crate::proof::Proofs;
-use crate::replay::ReplayGuard;
-use crate::verify::Digest;
 
 impl Registry {
     /// Goes by `config` from now on; how much may be held stays as it was. Key files are read again, so
@@ -20,47 +17,24 @@ impl Registry {
     ///
     /// If signatures were not demanded before, no stamp up to now counts.
     pub fn reconfigure(&mut self, now: Now, config: RegistryConfig) {
-        let RegistryConfig {
-            sign,
-            sign_tolerance_s,
-            credentials,
-            forwarding,
-            lease_ms,
-            inactive_lease_ms,
-            vassal_names,
-            algorithm,
-            upstream_policy,
-            raw_keys,
-            limits,
-        } = config;
-        self.lease_ms = lease_ms;
-        self.inactive_lease_ms = inactive_lease_ms;
-        self.vassal_names = vassal_names;
-        self.algorithm = algorithm;
-        self.credentials = credentials;
-        self.forwarding = forwarding;
-        self.raw_keys = raw_keys;
-        self.policy = upstream_policy;
-        self.demand(now, sign, |digest| Proofs {
-            keyring: Keyring::new(digest, limits.cached_keys_max),
-            replay: ReplayGuard::new(sign_tolerance_s, limits.marks_max),
-        });
-        if let Some(proofs) = &mut self.proofs {
-            proofs.replay.tolerate(sign_tolerance_s);
-        }
+        self.demand(now, &config);
+        self.rules = config;
         self.end_disallowed();
     }
 
-    fn demand(&mut self, now: Now, sign: Option<Digest>, make: impl FnOnce(Digest) -> Proofs) {
-        match (sign, &mut self.proofs) {
-            (Some(digest), Some(proofs)) => proofs.keyring.begin_anew(digest),
-            (Some(digest), proofs) => {
-                let mut made = make(digest);
-                made.replay.raise_floor(now.unix.saturating_sub(1));
-                *proofs = Some(made);
-            }
-            (None, proofs) => *proofs = None,
+    fn demand(&mut self, now: Now, config: &RegistryConfig) {
+        let Some(digest) = config.sign else {
+            self.proofs = None;
+            return;
+        };
+        if let Some(proofs) = &mut self.proofs {
+            proofs.keyring.begin_anew(digest);
+            proofs.replay.tolerate(config.sign_tolerance_s);
+            return;
         }
+        let mut proofs = Proofs::new(digest, config.sign_tolerance_s, &config.limits);
+        proofs.replay.raise_floor(now.unix.saturating_sub(1));
+        self.proofs = Some(proofs);
     }
 
     /// Ends the nodes that a subscription could not bring any more.
@@ -68,7 +42,7 @@ impl Registry {
         let is_out = |facts: &NodeFacts| {
             facts.origin == NodeOrigin::Subscribed
                 && facts.address != Address::Nowhere
-                && self.policy.check(&facts.address).is_err()
+                && self.rules.upstream_policy.check(&facts.address).is_err()
         };
         let out = self.roster.iter().filter(|(_, node)| is_out(&node.facts));
         let out: Vec<_> = out.map(|(key, node)| (key.clone(), node.id)).collect();

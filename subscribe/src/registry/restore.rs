@@ -136,13 +136,13 @@ impl Registry {
         facts: &NodeFacts,
         files: &mut dyn KeyFiles,
     ) -> Result<(), Reject> {
-        if self.vassal_names == VassalNames::Required && facts.vassal().is_none() {
+        if self.rules.vassal_names == VassalNames::Required && facts.vassal().is_none() {
             return Err(Reject::MissingVassal);
         }
         if facts.address != Address::Nowhere {
-            self.policy.check(&facts.address)?;
+            self.rules.upstream_policy.check(&facts.address)?;
         }
-        if let Some(rules) = &self.credentials {
+        if let Some(rules) = &self.rules.credentials {
             let announcer = facts.announcer.as_ref();
             let sender = announcer.and_then(|announcer| announcer.credentials);
             rules.check_owner(sender.ok_or(Reject::MissingCredentials)?, key, files)?;
@@ -174,7 +174,7 @@ impl Registry {
     fn needs_no_signature(&self, facts: &NodeFacts) -> bool {
         let announcer = facts.announcer.as_ref();
         let sender = announcer.and_then(|announcer| announcer.credentials);
-        let rules = self.credentials.as_ref().zip(sender);
+        let rules = self.rules.credentials.as_ref().zip(sender);
         self.proofs.is_none() || rules.is_some_and(|(rules, sender)| rules.skips_signature(sender))
     }
 

@@ -286,7 +286,7 @@ fn effects_tell_the_shell_of_certificates_nodes_and_acknowledgements() {
 #[test]
 fn acknowledgement_goes_only_where_upstreams_may_be() {
     let (mut registry, _handle) = registry(Limits::default());
-    registry.policy.deny.push(Address::Unix((*b"/run/admin.sock").into()));
+    registry.rules.upstream_policy.deny.push(Address::Unix((*b"/run/admin.sock").into()));
     for (port, path) in ["/run/admin.sock", "/run/../x", "relative"].iter().enumerate() {
         let notify = Some((*path).to_owned());
         let fields = AnnounceFields { notify, ..fields("h", &format!(":{}", port + 1)) };
