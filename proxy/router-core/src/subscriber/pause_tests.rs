@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use subscribe::Reject;
 use subscribe::announce::{Command, encode};
-use subscribe::{CertText, Reject};
 
 use super::tests::{
-    config, eventually, fields, nodes, rig, send_udp, signed, signed_rig, subscribe,
+    bringing, config, eventually, nodes, rig, send_udp, signed, signed_rig, subscribe,
 };
 use super::*;
 
@@ -68,9 +68,7 @@ fn a_successor_serves_at_once_what_was_handed_over_and_forgets_no_stamp() {
 #[test]
 fn a_successor_asks_for_the_certificates_that_were_brought() {
     let mut rig = rig(config(&["127.0.0.1:0"]));
-    let mut fields = fields("tls.example", 3000);
-    fields.sni_key = Some("/certs/a.key".into());
-    fields.sni_crt = Some("/certs/a.crt".into());
+    let (fields, load) = bringing("tls.example", "tls.example");
     let datagram = encode(&fields, Command::Subscribe, None, None).expect("encodes");
     send_udp(rig.udp_addr(), &[datagram]);
     rig.turn();
@@ -78,13 +76,6 @@ fn a_successor_asks_for_the_certificates_that_were_brought() {
     let mut config = config(&[]);
     config.handed_over = Some(handle.freeze().expect("freezes"));
     let successor = super::tests::rig(config);
-    let text = |path: &str| CertText::Path(path.into());
-    let load = CertRequest::Load {
-        name: "tls.example".into(),
-        key: text("/certs/a.key"),
-        crt: text("/certs/a.crt"),
-        ca: None,
-    };
     assert_eq!(successor.certs.try_recv(), Ok(load));
 }
 

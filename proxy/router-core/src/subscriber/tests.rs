@@ -74,6 +74,16 @@ pub(super) fn fields(key: &str, port: u16) -> AnnounceFields {
     AnnounceFields { key: key.into(), address, ..AnnounceFields::default() }
 }
 
+/// An announcement that brings a certificate for `name`, and what the loader is asked for then.
+pub(super) fn bringing(key: &str, name: &str) -> (AnnounceFields, CertRequest) {
+    let mut fields = fields(key, 3000);
+    fields.sni_key = Some("/certs/a.key".into());
+    fields.sni_crt = Some("/certs/a.crt".into());
+    let text = |path: &str| CertText::Path(path.into());
+    let (key, crt) = (text("/certs/a.key"), text("/certs/a.crt"));
+    (fields, CertRequest::Load { name: name.into(), key, crt, ca: None })
+}
+
 pub(super) fn subscribe(key: &str, port: u16) -> Vec<u8> {
     encode(&fields(key, port), Command::Subscribe, None, None).expect("encodes")
 }
@@ -266,19 +276,10 @@ fn configured_nodes_are_published_before_the_thread_starts() {
 #[test]
 fn certificates_of_a_subscription_are_asked_for_and_dropped_with_its_last_node() {
     let mut rig = rig(config(&["127.0.0.1:0"]));
-    let mut fields = fields("tls.example:8443", 3000);
-    fields.sni_key = Some("/certs/a.key".into());
-    fields.sni_crt = Some("/certs/a.crt".into());
+    let (fields, load) = bringing("tls.example:8443", "tls.example");
     let datagram = |command| encode(&fields, command, None, None).expect("encodes");
     send_udp(rig.udp_addr(), &[datagram(Command::Subscribe)]);
     rig.turn();
-    let text = |path: &str| CertText::Path(path.into());
-    let load = CertRequest::Load {
-        name: "tls.example".into(),
-        key: text("/certs/a.key"),
-        crt: text("/certs/a.crt"),
-        ca: None,
-    };
     assert_eq!(rig.certs.try_recv(), Ok(load));
     send_udp(rig.udp_addr(), &[datagram(Command::Unsubscribe)]);
     rig.turn();

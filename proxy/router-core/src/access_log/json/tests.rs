@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::limits::CHUNK_BYTES;
-use super::super::tests::record;
+use super::super::tests::{largest, record};
 use super::super::{AccessLogFormat, format};
 use super::*;
 
@@ -103,25 +103,13 @@ fn long_values_are_cut_between_characters_and_the_line_says_so() {
 fn largest_record_fits_its_bound() {
     let wide = "\u{1}".repeat(2 * FIELD_BYTES_MAX);
     for byte in [0, 0x80, 0xff] {
+        let target = vec![byte; 2 * TARGET_BYTES_MAX];
+        let trace = wide.as_bytes();
         said(&AccessRecord {
-            at: u64::MAX,
-            client: &wide,
-            method: &wide,
-            target: &vec![byte; 2 * TARGET_BYTES_MAX],
-            host: &wide,
-            version: &wide,
-            status: u16::MAX,
-            bytes_out: u64::MAX,
-            bytes_in: u64::MAX,
-            duration_us: u64::MAX,
-            connect_us: u64::MAX,
-            key: &wide,
-            node: &wide,
-            request_id: wide.as_bytes(),
-            trace: wide.as_bytes(),
+            trace,
             tls: false,
             reused_upstream: false,
-            ..record()
+            ..largest(&wide, &target)
         });
     }
 }
