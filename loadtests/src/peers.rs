@@ -160,6 +160,12 @@ impl Proxy {
         }
     }
 
+    /// Whether idle connections are held to weigh it. The floor has room for some, with buffers
+    /// that are there from the start: what it keeps for one says nothing about proxies.
+    pub fn is_weighed(self) -> bool {
+        self != Proxy::Floor
+    }
+
     /// What to name when the program is missing.
     pub fn package(self) -> &'static str {
         match self {

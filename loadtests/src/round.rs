@@ -105,6 +105,7 @@ impl Bench<'_> {
         let upstream = self.scenario.upstream(proxy).context("cannot take part")?;
         let memory = match self.idle_connections {
             0 => None,
+            _ if !proxy.is_weighed() => None,
             count => Some(self.weigh(proxy, program, upstream, count)?),
         };
         self.wait_until_quiet()?;

@@ -278,7 +278,7 @@ impl Scenario {
             (Scenario::UwsgiUpstream, _) => None,
             (_, Proxy::Floor) if self.upstream(proxy).is_some() => Some(
                 "the floor is a blind relay on io_uring: the socket operations of a proxy and \
-                 nothing else.",
+                 nothing else. Its memory is not weighed.",
             ),
             (_, Proxy::Uwsgi) if self.upstream(proxy).is_none() => None,
             (Scenario::Fastrouter, _) => None,
