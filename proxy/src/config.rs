@@ -6,6 +6,7 @@
 //! file; it never adds to a list of the file. What a `[key."NAME"]` table says stays as it is.
 
 pub mod catalog;
+mod client_limits;
 mod compression;
 mod ctl;
 mod draft;
@@ -44,6 +45,7 @@ use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
 
+pub use client_limits::ClientLimits;
 pub use ctl::Ctl;
 pub use on_demand::Waking;
 pub use privileges::{Account, Capability, Privileges, Seccomp};
@@ -262,30 +264,6 @@ impl Default for Timeouts {
             tunnel: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
             drain_tunnels: Duration::from_secs(3600),
-        }
-    }
-}
-
-/// Bounds on what clients may use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ClientLimits {
-    /// Client connections of the whole router; further ones are closed at once.
-    pub connections_max: usize,
-    /// Exchanges of the whole router; `None`: as many as connections.
-    pub exchanges_max: Option<usize>,
-    /// Connections without a whole head; beyond it the oldest is ended. `None`: a quarter of all.
-    pub heads_max: Option<usize>,
-    /// Connections of one client address; further ones are closed at once. `None`: no bound.
-    pub client_connections_max: Option<u32>,
-}
-
-impl Default for ClientLimits {
-    fn default() -> Self {
-        Self {
-            connections_max: limits::CONNECTIONS_DEFAULT,
-            exchanges_max: None,
-            heads_max: None,
-            client_connections_max: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use router_core::{
     ctl::CtlHandle,
     drain::{Drain, DrainPhase},
     estate::Estate,
+    headroom::{self, Headroom},
     metrics::{Metrics, ProcessFacts},
     subscriber::{SubscriberConfig, SubscriberHandle},
     worker::WorkerHandle,
@@ -121,7 +122,9 @@ pub fn start(
     // Those of subscriptions that were taken over are there before the first handshake.
     loader.settle(&errand_inbox);
     let cert_loader = loader.spawn(errand_inbox, errands).map_err(RunError::Start)?;
-    let subscriber = Arc::new(prepared.subscriber.spawn()?);
+    headroom::watch(&state.headroom, &state.drain).map_err(RunError::Start)?;
+    let subscriber = prepared.subscriber.bounded_by(&state.headroom);
+    let subscriber = Arc::new(subscriber.spawn()?);
     let mut health = HealthChecks::new(&generations, &table, driver, &state.drain);
     health.start_if_wanted().map_err(RunError::Start)?;
     let fleet = Fleet {
@@ -133,7 +136,7 @@ pub fn start(
         log: &log,
         traces: traces.as_ref(),
     };
-    let workers = fleet.start(prepared.taken.by_worker, &state.drain, &front)?;
+    let workers = fleet.start(prepared.taken.by_worker, &state, &front)?;
     watchdog::start(&prepared.manager, &metrics, &state.drain).map_err(RunError::Start)?;
     let access = settings.viewers.access();
     let admin = prepared.admin.map(|admin| admin.spawn(state.clone(), access)).transpose()?;
@@ -185,6 +188,7 @@ fn state(
         log: log.write_failures(),
         traces: traces.map(Traces::counters).unwrap_or_default(),
         drain: Arc::new(Drain::preparing()),
+        headroom: Headroom::new(settings.limits.memory_max),
         rates: Default::default(),
         upgrades,
     }

@@ -24,6 +24,7 @@ use router_core::admin::access::Viewer;
 use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
 use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
+use router_core::headroom::Headroom;
 use router_core::metrics::{Collector as _, Metrics, Page, ProcessFacts, TableCollector};
 use router_core::subscriber::SubscriptionCounters;
 use router_core::wall_clock::unix_now;
@@ -69,6 +70,8 @@ pub struct RouterState {
     pub traces: Arc<ExportCounters>,
     /// How far the end of this router is.
     pub drain: Arc<Drain>,
+    /// Whether there is memory for more.
+    pub headroom: Arc<Headroom>,
     /// Rates of keys, for whoever looks.
     pub rates: KeyRates,
     /// How upgrades went, and who drains after the last.
@@ -110,6 +113,7 @@ impl AdminSource for RouterState {
         }
         self.metrics.render(&[
             &self.process,
+            &*self.headroom,
             &table,
             &*self.subscriptions,
             &*self.emperor,
@@ -123,6 +127,10 @@ impl AdminSource for RouterState {
 
     fn readiness(&self) -> Readiness {
         match self.drain.phase() {
+            // A connection that came now would be closed.
+            DrainPhase::Serving if self.headroom.is_short() => {
+                Readiness::NotReady("short of memory")
+            }
             DrainPhase::Serving => Readiness::Ready,
             DrainPhase::Preparing => Readiness::NotReady("starting"),
             _ => Readiness::NotReady("draining"),

@@ -37,8 +37,8 @@ pub use effect::{CertText, Departure, Effect};
 pub use keyring::{KeyFiles, key_file_name};
 pub use limits::Limits;
 pub use registry::{
-    Carried, Forwarding, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats, Restored,
-    Source, StaticNodeError, VassalNames, Verdict,
+    Carried, Forwarding, Growth, NodeView, Now, Peer, Registry, RegistryConfig, RegistryStats,
+    Restored, Source, StaticNodeError, VassalNames, Verdict,
 };
 pub use reject::Reject;
 pub use upstream_policy::{AllowRule, AllowRuleError, UpstreamPolicy};

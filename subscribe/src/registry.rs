@@ -48,11 +48,22 @@ pub enum Verdict {
     Rejected(Reject),
 }
 
+/// Whether datagrams may bring nodes that are not there yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Growth {
+    /// They may.
+    #[default]
+    Welcome,
+    /// There is no memory for more.
+    Refused,
+}
+
 /// Keys, nodes, leases and proofs of one router.
 #[derive(Debug)]
 pub struct Registry {
     /// What it goes by; how much may be held is what it began with.
     rules: RegistryConfig,
+    growth: Growth,
     proofs: Option<Proofs>,
     roster: Roster,
     certs: CertClaims,
@@ -71,11 +82,17 @@ impl Registry {
             proofs,
             roster: Roster::new(config.limits, writer),
             rules: config,
+            growth: Growth::default(),
             certs: CertClaims::default(),
             effects: VecDeque::new(),
             changes: changes::Changes::default(),
             counts: view::Counts::default(),
         }
+    }
+
+    /// Takes datagrams that bring nodes, or only those of nodes that are there.
+    pub fn set_growth(&mut self, growth: Growth) {
+        self.growth = growth;
     }
 
     /// Applies one datagram of at most `DATAGRAM_BYTES_MAX` bytes.

@@ -64,6 +64,9 @@ pub enum Reject {
     /// An unsubscribe for a node that is not there.
     #[error("there is no such node")]
     UnknownNode,
+    /// The node would be new, and the shell says that there is no memory for more.
+    #[error("memory is short, and the node is new")]
+    ShortOfMemory,
     /// `Limits::keys_max` is reached.
     #[error("too many keys")]
     TooManyKeys,
@@ -104,7 +107,7 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order the checks are made; the position is `reject as usize`.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Oversize,
         Self::MissingCredentials,
         Self::BadPacket,
@@ -124,6 +127,7 @@ impl Reject {
         Self::ModifierRefused,
         Self::StaticNode,
         Self::UnknownNode,
+        Self::ShortOfMemory,
         Self::TooManyKeys,
         Self::TooManyNodesOfKey,
         Self::TooManyNodes,
@@ -161,6 +165,7 @@ impl Reject {
             Self::ModifierRefused => "modifier_refused",
             Self::StaticNode => "static_node",
             Self::UnknownNode => "unknown_node",
+            Self::ShortOfMemory => "short_of_memory",
             Self::TooManyKeys => "too_many_keys",
             Self::TooManyNodesOfKey => "too_many_nodes_of_key",
             Self::TooManyNodes => "too_many_nodes",

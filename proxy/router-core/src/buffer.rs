@@ -66,6 +66,11 @@ pub fn give(what: Use, mut buffer: Vec<u8>) {
     });
 }
 
+/// Frees what is kept for reuse.
+pub fn free_spare() {
+    POOL.with_borrow_mut(|pool| pool.iter_mut().for_each(|kept| *kept = Vec::new()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +83,13 @@ mod tests {
         give(Use::Head, buffer);
         let again = take(Use::Head);
         assert!(again.is_empty() && again.as_ptr() == address);
+    }
+
+    #[test]
+    fn nothing_is_kept_when_memory_is_wanted_back() {
+        give(Use::Body, Vec::with_capacity(BODY_BYTES));
+        free_spare();
+        assert!(POOL.with_borrow(|pool| pool.iter().all(|kept| kept.capacity() == 0)));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | worker, one per core | accept, read, write, connect; look at the route table |
 //! | subscriber | receive datagrams, verify them, publish the route table |
 //! | access-log writer | write what workers left in their buffers |
+//! | headroom | compare what is used with the memory caps |
 //! | admin | read statistics |
 //! | ctl | ask the subscriber and main for changes |
 //! | main | signals, start and end of all others |
@@ -25,6 +26,7 @@ pub mod drain;
 pub mod estate;
 pub mod fairness;
 pub mod handing;
+pub mod headroom;
 pub mod heads;
 pub mod io;
 pub mod listener;

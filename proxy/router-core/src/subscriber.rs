@@ -18,13 +18,15 @@ use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use route_table::{NodeFacts, RouteKey, TableWriter};
-use subscribe::{CertText, OwnerCheck, Registry, RegistryConfig, StaticNodeError};
+use subscribe::{CertText, OwnerCheck, Registry, RegistryConfig};
 
 use crate::address::ListenAddr;
 use crate::estate::Estate;
+use crate::headroom::Headroom;
 
 mod counters;
 mod effects;
+mod error;
 mod group;
 mod key_directories;
 mod key_watch;
@@ -48,6 +50,7 @@ mod view;
 
 pub use counters::SubscriptionCounters;
 use effects::Effects;
+pub use error::{FreezeError, SubscriberError};
 use key_directories::{KeyDirectories, OwnerDirectories};
 use key_watch::{KeyWatch, SignDirectory};
 use limits::{BINDS_MAX, FREEZE_WAIT_MS_MAX, VIEW_WAIT_MS_MAX};
@@ -131,73 +134,6 @@ impl CertDesk for Sender<CertRequest> {
     fn request(&self, request: CertRequest) -> bool {
         self.send(request).is_ok()
     }
-}
-
-/// Why the thread cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum SubscriberError {
-    /// More sockets than [`BINDS_MAX`].
-    #[error("{count} subscription sockets, allowed are {BINDS_MAX}")]
-    TooManyBinds {
-        /// As configured.
-        count: usize,
-    },
-    /// Signatures are demanded without a directory of keys.
-    #[error("signatures are demanded and no directory of keys is named")]
-    NoSignDir,
-    /// The directory of keys cannot be listed.
-    #[error("key directory {}: {cause}", path.display())]
-    SignDir {
-        /// As configured.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// A socket cannot be bound.
-    #[error("subscription socket {addr}: {cause}")]
-    Bind {
-        /// As configured.
-        addr: ListenAddr,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// A node of the configuration cannot be added.
-    #[error("node of {key}: {cause}")]
-    Static {
-        /// Its key.
-        key: String,
-        /// Why.
-        #[source]
-        cause: StaticNodeError,
-    },
-    /// What the predecessor handed over cannot be read.
-    #[error("subscriptions of the predecessor: {0}")]
-    HandedOver(#[from] subscribe::state::StateError),
-    /// There is no place for the state file.
-    #[error("state file {}: {cause}", path.display())]
-    StateFile {
-        /// As configured.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// The system refuses a descriptor or a thread.
-    #[error("subscription thread: {0}")]
-    Thread(#[from] io::Error),
-}
-
-/// Why there is nothing to hand over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum FreezeError {
-    /// The thread has ended.
-    #[error("the subscription thread has ended")]
-    Ended,
-    /// It did not answer within [`FREEZE_WAIT_MS_MAX`].
-    #[error("the subscription thread is busy")]
-    Busy,
 }
 
 /// Whether senders prove by their user that a key is theirs.
@@ -298,6 +234,7 @@ impl Subscriber {
             operated: Vec::new(),
             trail: Trail::new(),
             state_file,
+            headroom: Arc::default(),
         };
         shell.turn(&[]);
         Ok(Self { shell })
@@ -307,6 +244,13 @@ impl Subscriber {
     #[must_use]
     pub fn local_addrs(&self) -> Vec<ListenAddr> {
         self.shell.sockets.iter().map(DatagramSocket::local_addr).collect()
+    }
+
+    /// Refuses new nodes while there is no memory for them.
+    #[must_use]
+    pub fn bounded_by(mut self, headroom: &Arc<Headroom>) -> Self {
+        self.shell.headroom = headroom.clone();
+        self
     }
 
     /// Starts the thread, and the state file as whoever the process is by now.

@@ -18,8 +18,9 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::{
-    deadline,
+    buffer, deadline,
     drain::{Drain, DrainPhase},
+    headroom::Headroom,
     io::{AcceptStop, Accepted, Listener, sleep_ms, spawn},
     listener::WorkerSocket,
     metrics::{Counter, Shard, WorkerCell},
@@ -65,6 +66,8 @@ pub struct WorkerPlan<R> {
     pub shard: Arc<Shard>,
     /// The process's drain phase.
     pub drain: Arc<Drain>,
+    /// Whether there is memory for more.
+    pub headroom: Arc<Headroom>,
 }
 
 /// Names a listener for as long as the process runs; none is used twice.
@@ -196,6 +199,7 @@ struct Open<R> {
 struct Admission {
     open: Cell<u64>,
     connections_max: Cell<u64>,
+    headroom: Arc<Headroom>,
     shard: Arc<Shard>,
 }
 
@@ -219,6 +223,7 @@ fn listen<S: Service>(
     let admission = Rc::new(Admission {
         open: Cell::new(0),
         connections_max: Cell::new(plan.connections_max),
+        headroom: plan.headroom,
         shard: plan.shard,
     });
     let mut worker = Worker { service, admission, open: Vec::new(), told, drain: plan.drain };
@@ -234,6 +239,9 @@ impl<S: Service> Worker<S> {
             sleep_ms(deadline::TICK_MS).await;
             deadline::tick();
             self.admission.shard.set(WorkerCell::TickedMs, deadline::now_ms());
+            if self.admission.headroom.is_short() {
+                buffer::free_spare();
+            }
             // What was told before a generation was published is done after that was found.
             let told: Vec<_> = self.told.try_iter().collect();
             self.service.tick(deadline::now_ms());
@@ -344,6 +352,10 @@ fn admit<S: Service>(
 ) {
     if admission.open.get() >= admission.connections_max.get() {
         admission.shard.add(Counter::ConnectionsRefused, 1);
+        return;
+    }
+    if admission.headroom.is_short() {
+        admission.shard.add(Counter::MemoryConnectionsRefused, 1);
         return;
     }
     admission.open.set(admission.open.get() + 1);

@@ -74,6 +74,7 @@ pub enum Opt {
     Workers,
     Io,
     ConnectionsMax,
+    MemoryMax,
     BodyBytesMax,
     EjectFailures,
     EjectTime,

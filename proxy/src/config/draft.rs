@@ -108,6 +108,7 @@ impl Draft {
             Opt::ConnectionsMax => {
                 settings.limits.connections_max = values::number(text, 1, limits::CONNECTIONS_MAX)?;
             }
+            Opt::MemoryMax => settings.limits.memory_max = values::memory_max(text)?,
             Opt::StickySecret => settings.sticky_secret = Some(resilience::secret(text)?),
             _ => self.set_elsewhere(opt, text)?,
         }

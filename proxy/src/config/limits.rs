@@ -30,6 +30,8 @@ pub const TOLERANCE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const CONNECTIONS_DEFAULT: usize = 100_000;
 /// Most client connections that can be set.
 pub const CONNECTIONS_MAX: usize = 10_000_000;
+/// Least memory that can be set as the most: a router at rest needs some of it.
+pub const MEMORY_MAX_LEAST: u64 = 16 << 20;
 /// Most failures in a row that can be counted for an ejection.
 pub const EJECT_FAILURES_MAX: u32 = 255;
 /// Largest bound on exchanges of a node or a key.

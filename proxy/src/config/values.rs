@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use route_table::{Address, Algorithm, Opening, Proto, RouteKey};
 use router_core::access_log::{AccessLogFormat, AccessLogTarget};
 use router_core::address::ListenAddr;
+use router_core::headroom::MemoryMax;
 use router_core::runtime::IoChoice;
 use subscribe::{AllowRule, Digest};
 use tracing::level_filters::LevelFilter;
@@ -103,6 +104,21 @@ pub fn bytes_or_none(text: &str) -> Result<Option<u64>, String> {
     match text {
         "none" => Ok(None),
         _ => units::bytes(text).map(Some).ok_or_else(|| "not a size".to_owned()),
+    }
+}
+
+/// `auto`, `off` or a size.
+pub fn memory_max(text: &str) -> Result<MemoryMax, String> {
+    match text {
+        "auto" => Ok(MemoryMax::Auto),
+        "off" => Ok(MemoryMax::Off),
+        _ => match units::bytes(text) {
+            None => Err("not a size".to_owned()),
+            Some(bytes) if bytes < limits::MEMORY_MAX_LEAST => {
+                Err(format!("less than {} MiB", limits::MEMORY_MAX_LEAST >> 20))
+            }
+            Some(bytes) => Ok(MemoryMax::Bytes(bytes)),
+        },
     }
 }
 

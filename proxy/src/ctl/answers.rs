@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::Desk;
 use crate::log_level;
+use crate::stats::overview::{MemoryCap, memory};
 
 pub use audit::audit;
 pub use cert::cert;
@@ -38,6 +39,9 @@ pub struct Version {
     uptime_s: u64,
     table_generation: u64,
     keys: usize,
+    /// The memory cap that is nearest, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<MemoryCap>,
 }
 
 /// What runs here.
@@ -56,6 +60,7 @@ pub fn version(desk: &Desk) -> Version {
         uptime_s: process.uptime_s(),
         table_generation: table.generation(),
         keys: table.len(),
+        memory: memory(&desk.state),
     }
 }
 
@@ -64,7 +69,10 @@ impl fmt::Display for Version {
         writeln!(f, "{} {}: {}", self.program, self.version, self.state)?;
         let (pid, driver, uptime) = (self.pid, self.io_driver, span(self.uptime_s));
         writeln!(f, "process {pid}, {driver}, up for {uptime}")?;
-        writeln!(f, "{} keys in table {}", self.keys, self.table_generation)
+        let plural = if self.keys == 1 { "" } else { "s" };
+        writeln!(f, "{} key{plural} in table {}", self.keys, self.table_generation)?;
+        let Some(MemoryCap { used_bytes, max_bytes }) = self.memory else { return Ok(()) };
+        writeln!(f, "{} MiB of {} MiB of memory", used_bytes >> 20, max_bytes >> 20)
     }
 }
 

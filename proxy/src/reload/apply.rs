@@ -62,6 +62,7 @@ pub fn apply(running: &mut Running, next: Settings) -> Result<Vec<String>, Reloa
         warn!(%error, "health checks cannot start");
     }
     log_level::follow(next.log_level);
+    running.state.headroom.follow(next.limits.memory_max);
     let subscribe = reconfigure(running, subscriber, &sockets);
     let admin = admin.take(running);
     running.ready = Ready::of(&running.sockets, subscribe, admin, running.ready.driver);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use route_table::TableHandle;
 use router_core::{
     access_log::AccessLog,
-    drain::Drain,
     listener::WorkerSocket,
     metrics::Metrics,
     runtime::Driver,
@@ -17,6 +16,7 @@ use crate::{
     config::Settings,
     context::{Current, Generations, Role, WorkerState},
     front::Front,
+    stats::RouterState,
     traces::Traces,
 };
 
@@ -39,14 +39,14 @@ pub(super) struct Fleet<'a> {
 }
 
 impl Fleet<'_> {
-    /// Starts one per configured worker, each with its own of `sockets`.
+    /// Starts one per configured worker, each with its own of `sockets`; all look at `state`.
     ///
     /// # Errors
     /// [`WorkerError`] of the first that cannot start.
     pub fn start(
         &self,
         sockets: Vec<Vec<(ListenerId, WorkerSocket, Role)>>,
-        drain: &Arc<Drain>,
+        state: &RouterState,
         front: &impl Front,
     ) -> Result<Vec<WorkerHandle<Role>>, WorkerError> {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
@@ -61,7 +61,8 @@ impl Fleet<'_> {
                 sockets,
                 connections_max: limiting::worker_connections_max(self.settings),
                 shard: shard.clone(),
-                drain: drain.clone(),
+                drain: state.drain.clone(),
+                headroom: state.headroom.clone(),
             };
             let (table, log) = (self.table.clone(), self.log.clone());
             let generations = self.generations.clone();

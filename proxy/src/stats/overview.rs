@@ -95,6 +95,9 @@ pub struct Router {
     pub in_flight: u64,
     /// Memory in use.
     pub resident_bytes: Option<u64>,
+    /// The memory cap that is nearest, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryCap>,
     /// Client connections open.
     pub connections_open: u64,
     /// Each worker.
@@ -111,6 +114,15 @@ pub struct Router {
     pub listeners: Vec<String>,
     /// Where subscriptions come in.
     pub subscribe: Vec<String>,
+}
+
+/// A memory cap.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct MemoryCap {
+    /// What counts against it.
+    pub used_bytes: u64,
+    /// From where on new work is refused.
+    pub max_bytes: u64,
 }
 
 /// One worker.
@@ -228,6 +240,7 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         nodes: table.iter().map(|route| route.nodes().len()).sum(),
         in_flight: table.iter().map(|route| keys::in_flight(route)).sum(),
         resident_bytes: resident_bytes(),
+        memory: memory(state),
         connections_open: state.metrics.connections_open(),
         workers: own::workers(state)
             .into_iter()
@@ -244,6 +257,11 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         listeners: listeners.chain(relays).collect(),
         subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),
     }
+}
+
+pub(crate) fn memory(state: &RouterState) -> Option<MemoryCap> {
+    let cap = state.headroom.nearest()?;
+    Some(MemoryCap { used_bytes: cap.used, max_bytes: cap.refuse_from })
 }
 
 fn standing(state: &RouterState) -> String {

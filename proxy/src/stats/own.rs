@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::RouterState;
+use super::overview::{MemoryCap, memory};
 use crate::tls::cert_store::{CertInfo, ClientAuth};
 use crate::upgrade::{Draining, Tally};
 
@@ -25,6 +26,9 @@ pub(super) struct Stats {
     started_unix: u64,
     uptime_s: u64,
     resident_bytes: Option<u64>,
+    /// The memory cap that is nearest, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<MemoryCap>,
     listeners: Vec<Listener>,
     subscribe: Vec<String>,
     dotsplit: bool,
@@ -130,6 +134,7 @@ impl Stats {
             started_unix: state.process.started_unix(),
             uptime_s: state.process.uptime_s(),
             resident_bytes: resident_bytes(),
+            memory: memory(state),
             listeners: listeners.chain(relays).collect(),
             subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),
             dotsplit: facts.dotsplit == Dotsplit::On,

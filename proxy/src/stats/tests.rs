@@ -52,6 +52,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         log: log.write_failures(),
         traces: Arc::default(),
         drain: Arc::default(),
+        headroom: Arc::default(),
         rates: KeyRates::default(),
         upgrades: Default::default(),
     }

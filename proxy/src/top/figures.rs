@@ -67,7 +67,7 @@ fn of_router(now: &Router, then: Option<&Router>) -> Figures {
         let value = label.map_or(value, |label| value.and_then(|value| value.get(label)));
         value.and_then(serde_json::Value::as_u64).unwrap_or(0)
     };
-    let numbers = vec![
+    let mut numbers = vec![
         ("requests/s", rate(per_second(&|r| total(r, "requests", None)))),
         ("p50", percentile(0.5)),
         ("p99", percentile(0.99)),
@@ -77,6 +77,10 @@ fn of_router(now: &Router, then: Option<&Router>) -> Figures {
         ("keys", now.keys.to_string()),
         ("nodes", now.nodes.to_string()),
     ];
+    if let Some(memory) = now.memory {
+        let percent = memory.used_bytes.saturating_mul(100) / memory.max_bytes.max(1);
+        numbers.push(("memory cap", format!("{percent} %")));
+    }
     let cpu = |core: usize| move |r: &Router| r.workers.get(core).map_or(0, |w| w.cpu_ms);
     let cores = 0..now.workers.len();
     let rejects = now.rejects().map(|(reason, count)| {

@@ -17,7 +17,7 @@ use crate::harness::{Client, Origin, Router, get, require_tool};
 
 /// Sets soft limits of a running router, in the words of prlimit: `nofile=64`.
 #[track_caller]
-fn limit(router: &Router, limit: &str) {
+pub fn limit(router: &Router, limit: &str) {
     let program = tools::find("prlimit").expect("prlimit is installed");
     let mut command = Command::new(program);
     // The colon keeps the hard limit, so that this one can be lifted again.
@@ -27,7 +27,7 @@ fn limit(router: &Router, limit: &str) {
 }
 
 /// A number out of a file of the router in `/proc`.
-fn proc_number(router: &Router, file: &str, row: &str) -> u64 {
+pub fn proc_number(router: &Router, file: &str, row: &str) -> u64 {
     let path = format!("/proc/{}/{file}", router.process.pid());
     let text = std::fs::read_to_string(path).expect("a process");
     let line = text.lines().find_map(|line| line.strip_prefix(row)).expect("a row");

@@ -43,6 +43,7 @@ mod http2_websocket;
 mod idle;
 mod import_uwsgi;
 mod limits;
+mod memory_cap;
 mod migrating;
 mod mountpoints;
 mod on_demand;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use route_table::{Address, Announcer, Credentials, Node, NodeFacts, NodeOrigin, Proto, RouteKey};
 
 use super::identity::{Known, Wish};
-use super::{Forwarding, Now, Registry, Source, VassalNames, Verdict};
+use super::{Forwarding, Growth, Now, Registry, Source, VassalNames, Verdict};
 use crate::datagram::Subscription;
 use crate::effect::{Departure, Effect};
 use crate::keyring::KeyFiles;
@@ -104,6 +104,9 @@ impl Registry {
         }
         let concerned = match wish {
             Wish::Serve if known.announced().is_none() => {
+                if self.growth == Growth::Refused {
+                    return Err(Reject::ShortOfMemory);
+                }
                 return self.roster.check_room(&claim.route);
             }
             Wish::Serve => return Ok(()),

@@ -153,6 +153,23 @@ fn limits_refuse_the_newcomer_and_keep_the_rest() {
     assert_eq!(send("a", ":1"), Verdict::Renewed);
 }
 
+/// Who is there keeps its lease and may change, leave and come again under its name.
+#[test]
+fn without_memory_newcomers_are_refused_and_who_is_there_goes_on() {
+    let (mut registry, _handle) = registry(Limits::default());
+    assert_eq!(subscribe(&mut registry, START, "a", ":1"), Verdict::Added);
+    registry.set_growth(Growth::Refused);
+    for (key, address) in [("a", ":2"), ("b", ":1")] {
+        let verdict = subscribe(&mut registry, START, key, address);
+        assert_eq!(verdict, Verdict::Rejected(Reject::ShortOfMemory));
+    }
+    assert_eq!(subscribe(&mut registry, START, "a", ":1"), Verdict::Renewed);
+    let heavier = AnnounceFields { weight: 7, ..fields("a", ":1") };
+    assert_eq!(send(&mut registry, START, &heavier, Command::Subscribe), Verdict::Changed);
+    registry.set_growth(Growth::Welcome);
+    assert_eq!(subscribe(&mut registry, START, "b", ":1"), Verdict::Added);
+}
+
 #[test]
 fn addresses_keys_and_modifiers_outside_the_rules_are_refused() {
     let (mut registry, _handle) = registry(Limits::default());

@@ -76,6 +76,8 @@ families! {
         "Client connections closed, by either side.";
     CONNECTIONS_REFUSED = Counter "suzerain_connections_refused_total" []
         "Client connections reset at once because a worker was at its connection cap.";
+    MEMORY_CONNECTIONS_REFUSED = Counter "suzerain_memory_refused_connections_total" []
+        "Client connections closed at once because memory was short; see memory-max.";
     CLIENT_CONNECTIONS_REFUSED = Counter "suzerain_client_connections_refused_total" []
         "Client connections closed on arrival because their address had all it may have.";
     CONNECTIONS_OPEN = Gauge "suzerain_connections_open" []
@@ -278,6 +280,14 @@ families! {
         "User and system CPU time used by this process.";
     PROCESS_MEMORY = Gauge "process_resident_memory_bytes" []
         "Resident memory of this process.";
+    MEMORY_MAX = Gauge "suzerain_memory_max_bytes" []
+        "Bytes in use from which on new connections and nodes are refused; absent without a cap (memory-max).";
+    MEMORY_USED = Gauge "suzerain_memory_used_bytes" []
+        "Bytes in use that count against suzerain_memory_max_bytes.";
+    MEMORY_SHORT = Gauge "suzerain_memory_short" []
+        "1 while new connections and nodes are refused for want of memory.";
+    MEMORY_SHORTAGES = Counter "suzerain_memory_shortages_total" []
+        "Times memory became short.";
     PROCESS_OPEN_FDS = Gauge "process_open_fds" []
         "File descriptors open in this process.";
     PROCESS_MAX_FDS = Gauge "process_max_fds" []

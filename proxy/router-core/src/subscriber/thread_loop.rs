@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use route_table::RouteKey;
 use subscribe::limits::BATCH_DATAGRAMS_MAX;
-use subscribe::{KeyFiles as _, Now, Registry, Reject, Verdict};
+use subscribe::{Growth, KeyFiles as _, Now, Registry, Reject, Verdict};
 
 use super::counters::{SubscriptionCounters, add, bump};
 use super::effects::Effects;
@@ -24,6 +24,7 @@ use super::socket::DatagramSocket;
 use super::state_file::StateFile;
 use super::trail::{Trail, TrailView};
 use super::{Reconfiguration, RegistryView};
+use crate::headroom::Headroom;
 
 /// What the rest of the process asks of the thread.
 pub(super) enum Ask {
@@ -61,6 +62,7 @@ pub(super) struct Shell {
     /// Who came, left and was refused.
     pub(super) trail: Trail,
     pub(super) state_file: Option<StateFile>,
+    pub(super) headroom: Arc<Headroom>,
 }
 
 /// What a turn left in the sockets that were readable.
@@ -103,6 +105,8 @@ impl Shell {
     pub(super) fn turn(&mut self, readable: &[usize]) -> Left {
         let began = Instant::now();
         let mut left = Left::Nothing;
+        let is_short = self.headroom.is_short();
+        self.registry.set_growth(if is_short { Growth::Refused } else { Growth::Welcome });
         for &index in readable {
             loop {
                 let received = self.receive(index);

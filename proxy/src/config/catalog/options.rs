@@ -6,6 +6,7 @@ mod access_log;
 mod compression;
 mod ctl;
 mod headers;
+mod memory;
 mod on_demand;
 mod packets;
 mod privileges;
@@ -24,6 +25,7 @@ pub const OPTIONS: &[OptFacts] = &joined();
 
 const PARTS: &[&[OptFacts]] = &[
     ROUTER,
+    memory::MEMORY,
     access_log::ACCESS_LOG,
     ctl::CTL,
     relays::RELAYS,

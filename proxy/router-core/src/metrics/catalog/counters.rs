@@ -33,6 +33,10 @@ counters! {
         /// Reset at the connection cap; neither accepted nor closed count it.
         ConnectionsRefused
     }
+    MEMORY_CONNECTIONS_REFUSED {
+        /// Closed at once while memory was short; neither accepted nor closed count it.
+        MemoryConnectionsRefused
+    }
     CLIENT_CONNECTIONS_REFUSED {
         /// Closed on arrival for its address; accepted and closed count it too.
         ClientConnectionsRefused
