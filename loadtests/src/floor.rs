@@ -3,34 +3,46 @@
 //! Each client connection gets one connection to the upstream; bytes go both ways unread. One thread, one
 //! io_uring, registered sockets, one receive and one send per direction and turn, all submitted at once.
 //! It parses, routes, pools and logs nothing, and serves a fixed number of clients. Started by `compare`.
+//! Between unix sockets it passes uwsgi packets on instead ([`packets`]).
 
+mod packets;
 mod ring;
 
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::peers::UpstreamAddress;
 use ring::{Completion, Ring};
 
 /// Options of the hidden `floor` command.
 #[derive(Debug, clap::Args)]
 pub struct FloorArgs {
-    /// Address to listen on.
+    /// Where to listen: `IP:PORT`, or a path for a unix socket.
     #[arg(long)]
-    listen: SocketAddr,
-    /// Where everything goes.
+    listen: UpstreamAddress,
+    /// Where everything goes, of the same kind.
     #[arg(long)]
-    upstream: SocketAddr,
+    upstream: UpstreamAddress,
 }
 
 /// Relays until it is ended.
 pub fn run(args: &FloorArgs) -> Result<()> {
-    let listener = listen(args.listen)?;
+    match (&args.listen, &args.upstream) {
+        (UpstreamAddress::Tcp(listen), UpstreamAddress::Tcp(upstream)) => relay(*listen, *upstream),
+        (UpstreamAddress::Unix(listen), UpstreamAddress::Unix(node)) => packets::run(listen, node),
+        _ => anyhow::bail!("both addresses must be of one kind"),
+    }
+}
+
+/// Passes bytes on between TCP connections.
+fn relay(address: SocketAddr, upstream: SocketAddr) -> Result<()> {
+    let listener = listen(Domain::for_address(address), &address.into())?;
     let mut relay = Relay {
         ring: Ring::new(PAIRS_MAX * 2, BUFFER_BYTES).context("making the ring")?,
         pairs: (0..PAIRS_MAX).map(|_| None).collect(),
-        upstream: args.upstream,
+        upstream,
     };
     relay.ring.watch(&listener)?;
     let mut completions = Vec::new();
@@ -118,11 +130,13 @@ impl Relay {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<Socket> {
+fn listen(domain: Domain, address: &SockAddr) -> Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new_raw(Domain::for_address(address), kind, None).context("a socket")?;
-    socket.set_reuse_address(true).context("allowing the address to be bound again")?;
-    socket.bind(&address.into()).context("binding the listener")?;
+    let socket = Socket::new_raw(domain, kind, None).context("a socket")?;
+    if domain != Domain::UNIX {
+        socket.set_reuse_address(true).context("allowing the address to be bound again")?;
+    }
+    socket.bind(address).context("binding the listener")?;
     socket.listen(BACKLOG).context("listening")?;
     Ok(socket)
 }
@@ -172,7 +186,7 @@ mod tests {
         }
         let upstream = echo();
         let [listen] = crate::machine::free_addresses().unwrap();
-        thread::spawn(move || run(&FloorArgs { listen, upstream }).unwrap());
+        thread::spawn(move || relay(listen, upstream).unwrap());
         let sent: Vec<u8> = (0..300_000u32).map(|number| (number % 251) as u8).collect();
         // More clients than there is room for at once, one after the other.
         for number in 0..PAIRS_MAX + 10 {

@@ -203,6 +203,26 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+impl std::str::FromStr for UpstreamAddress {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.starts_with('/') {
+            true => Ok(UpstreamAddress::Unix(text.into())),
+            false => text.parse().map(UpstreamAddress::Tcp),
+        }
+    }
+}
+
+impl std::fmt::Display for UpstreamAddress {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            UpstreamAddress::Tcp(address) => write!(out, "{address}"),
+            UpstreamAddress::Unix(path) => write!(out, "{}", path.display()),
+        }
+    }
+}
+
 impl UpstreamAddress {
     /// The TCP address, for proxies that are only measured with one.
     fn tcp(&self) -> SocketAddr {

@@ -228,7 +228,7 @@ impl Scenario {
         let http = Some(Upstream { protocol: Protocol::Http, transport: Transport::Tcp });
         let packets = Some(Upstream { protocol: Protocol::Uwsgi, transport: Transport::Unix });
         match (self, proxy) {
-            (Scenario::Fastrouter, Proxy::Suzerain | Proxy::Uwsgi) => packets,
+            (Scenario::Fastrouter, Proxy::Suzerain | Proxy::Uwsgi | Proxy::Floor) => packets,
             (Scenario::Fastrouter, _) => None,
             (Scenario::UwsgiUpstream, Proxy::Suzerain | Proxy::Nginx | Proxy::Uwsgi) => packets,
             (Scenario::UwsgiUpstream, _) => None,
@@ -276,6 +276,10 @@ impl Scenario {
                 Some("HAProxy cannot speak the uwsgi protocol: not applicable.")
             }
             (Scenario::UwsgiUpstream, _) => None,
+            (Scenario::Fastrouter, Proxy::Floor) => Some(
+                "the floor makes the socket operations of a fastrouter and nothing else, on a bare \
+                 loop. Its memory is not weighed.",
+            ),
             (_, Proxy::Floor) if self.upstream(proxy).is_some() => Some(
                 "the floor is a blind relay on io_uring: the socket operations of a proxy and \
                  nothing else. Its memory is not weighed.",

@@ -96,6 +96,22 @@ impl Ring {
         self.update(end, -1)
     }
 
+    /// Receives from a socket without a number into the buffer `end`. The socket stays open until then.
+    pub fn receive_from(&mut self, end: usize, socket: &Socket) -> Result<()> {
+        let buffer = &mut self.buffers[end];
+        let length = u32::try_from(buffer.len()).context("length of a buffer")?;
+        let descriptor = types::Fd(socket.as_raw_fd());
+        let receive = opcode::Recv::new(descriptor, buffer.as_mut_ptr(), length);
+        // A node has not answered yet when it was just asked.
+        let entry = receive.ioprio(POLL_FIRST).build();
+        self.push(entry.user_data((end as u64) << KIND_BITS | RECEIVE))
+    }
+
+    /// What the buffer `end` received, `length` bytes.
+    pub fn received(&self, end: usize, length: usize) -> &[u8] {
+        self.buffers[end].get(..length).unwrap_or_default()
+    }
+
     fn update(&mut self, end: usize, descriptor: i32) -> Result<()> {
         let slot = u32::try_from(end).context("number of a socket")?;
         self.uring.submitter().register_files_update(slot, &[descriptor]).context("registering")?;

@@ -1,10 +1,14 @@
-//! This program again: as a blind relay, or as the upstream with nothing before it.
+//! This program again: as a blind relay of bytes or packets, or as the upstream with nothing before it.
 
 use super::{Launch, Site};
 
 /// Command line only.
 pub fn launch(site: &Site) -> Launch {
-    let (listen, upstream) = (site.listen.to_string(), site.upstream.tcp().to_string());
+    let listen = match &site.packets {
+        Some(path) => path.display().to_string(),
+        None => site.listen.to_string(),
+    };
+    let upstream = site.upstream.to_string();
     let arguments = ["floor", "--listen", &listen, "--upstream", &upstream].map(Into::into).into();
     Launch { arguments, file: None }
 }
