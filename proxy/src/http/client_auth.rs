@@ -4,6 +4,7 @@
 //! connection one for this host, and is the host one for clients of this kind. The second is asked
 //! about the *key* that routes the request, so that no other name for it is a way round.
 
+use route_table::RouteKey;
 use router_core::metrics::Counter;
 
 use super::judge::Denial;
@@ -28,8 +29,8 @@ pub fn check_host(ctx: &Context, conn: &ConnFacts, host: &str) -> Result<(), Den
 
 /// Refuses a request for a key that only clients with a certificate may ask for, unless the
 /// connection is one that was made for it.
-pub fn check_key(ctx: &Context, conn: &ConnFacts, key_host: &str) -> Result<(), Denial> {
-    if !ctx.shared.certs.is_guarding() || is_admitted(&ctx.shared.certs, conn, key_host) {
+pub fn check_key(ctx: &Context, conn: &ConnFacts, key: &RouteKey) -> Result<(), Denial> {
+    if !ctx.shared.certs.is_guarding() || is_admitted(&ctx.shared.certs, conn, key.host()) {
         return Ok(());
     }
     ctx.shard.add(Counter::ClientCertMissing, 1);

@@ -160,7 +160,8 @@ impl<'a> Exchange<'a> {
             Body::Held(held) => Held::Bytes(held.bytes().len() as u64),
             Body::Here(_) | Body::Coming => Held::No,
         };
-        let mut how = Checkout::Any;
+        let replay = if matches!(body, Body::Coming) { Replay::Spent } else { plan.replay };
+        let mut how = Checkout::Any(replay.look(self.record.started));
         let mut waits = None;
         for attempt in 1.. {
             if let Some(waits) = waits.take() {
@@ -254,7 +255,7 @@ impl<'a> Exchange<'a> {
         };
         let limit = self.policy.timeouts.connect;
         self.trace_attempt(node);
-        let began = (how != Checkout::Any).then(Instant::now);
+        let began = (!matches!(how, Checkout::Any(_))).then(Instant::now);
         let eject = self.policy.resilience.eject;
         let (pool, shard) = (&self.ctx.pool, &self.ctx.shard);
         let result = match node.facts.proto {
@@ -364,7 +365,7 @@ impl<'a> Exchange<'a> {
             upstream.close();
         } else if let Some((read, write)) = upstream.into_socket() {
             read.watch().disarm(deadline::Half::Read);
-            self.ctx.pool.borrow_mut().keep(node.id, read, write, deadline::now_ms());
+            self.ctx.pool.borrow_mut().keep(node.id, read, write, Instant::now());
         }
         Outcome::Complete(finished)
     }

@@ -320,7 +320,7 @@ fn choose(
     let id = ctx.shared.policies.id_of(route.key());
     let policy = ctx.shared.policies.get(id);
     admission::check(head, host, from, policy)?;
-    client_auth::check_key(ctx, conn, route.key().host())?;
+    client_auth::check_key(ctx, conn, route.key())?;
     let admitted = if tried.is_first() {
         gate::pass(ctx, from.ip, route, id, policy).map_err(Denial::Shed)?
     } else {

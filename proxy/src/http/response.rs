@@ -127,26 +127,26 @@ impl ResponsePump<'_> {
                 }
             }
         };
-        input.drain(..begun.head_bytes);
+        let came = input.get(begun.head_bytes..).unwrap_or_default();
         let mut trailers = None;
         let clean = match begun.framing {
             // Boxed, so that the many responses that are passed on as they are do not carry its state.
             framing if let Some(encoder) = begun.encoder => {
-                Box::pin(self.pump_encoded(&input, output, framing, begun.body, encoder)).await?
+                Box::pin(self.pump_encoded(came, output, framing, begun.body, encoder)).await?
             }
             ResponseFraming::None => {
-                let silent = input.is_empty();
+                let silent = came.is_empty();
                 buffer::give(Use::Reply, self.send(output).await?);
                 silent
             }
-            ResponseFraming::Length(bytes) => self.pump_length(&input, output, bytes).await?,
+            ResponseFraming::Length(bytes) => self.pump_length(came, output, bytes).await?,
             ResponseFraming::Chunked => {
                 let clean;
-                (clean, trailers) = self.pump_chunked(&input, output, begun.body, asked).await?;
+                (clean, trailers) = self.pump_chunked(came, output, begun.body, asked).await?;
                 clean
             }
             ResponseFraming::UntilClose => {
-                self.pump_until_close(&input, output, begun.body, asked).await?;
+                self.pump_until_close(came, output, begun.body, asked).await?;
                 false
             }
         };

@@ -58,7 +58,7 @@ pub fn choose(
         ctx.shard.add(Counter::UnknownKey, 1);
         return Err(404);
     };
-    client_auth::check_key(ctx, conn, route.key().host()).map_err(|denial| denial.status())?;
+    client_auth::check_key(ctx, conn, route.key()).map_err(|denial| denial.status())?;
     let policy = ctx.shared.policies.get(id);
     if policy.body_bytes_max.is_some_and(|most| head.body_bytes > most) {
         return Err(413);
