@@ -77,7 +77,7 @@ impl std::fmt::Display for CapOf {
 pub struct Cap {
     /// Who set it.
     pub of: CapOf,
-    /// Bytes that are used whatever there is to do, and never come back.
+    /// Bytes that are used whatever the router does: others' in its group, or space that never comes back.
     pub base: u64,
     /// Bytes from which on new work is refused.
     pub refuse_from: u64,

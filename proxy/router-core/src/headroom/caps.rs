@@ -65,10 +65,12 @@ impl Caps {
             self.looks_left = LOOKS_PER_SEARCH;
         }
         self.looks_left -= 1;
+        let Some(own) = Usage::now() else { return Vec::new() };
         let caps = self.groups.iter().filter_map(|group| {
-            let refuse_from = nine_tenths(group.limit()?);
-            let used = group.used()?;
-            Some(Cap { of: CapOf::Cgroup(group.path.clone()), base: 0, refuse_from, used })
+            let (limit, used) = (group.limit()?, group.used()?);
+            let others = used.all.saturating_sub(own.anonymous + used.sockets);
+            let (of, refuse_from) = (CapOf::Cgroup(group.path.clone()), of_group(limit, others));
+            Some(Cap { of, base: others, refuse_from, used: used.all })
         });
         caps.collect()
     }
@@ -89,6 +91,12 @@ impl Caps {
     }
 }
 
+/// Nine tenths of the limit. What others in the group use is not the router's to give back: where they
+/// nearly fill it, half of what they leave is left to be used, or their memory would close the router.
+fn of_group(limit: u64, others: u64) -> u64 {
+    nine_tenths(limit).max(others + limit.saturating_sub(others) / 2)
+}
+
 fn nine_tenths(bytes: u64) -> u64 {
     bytes / 10 * 9
 }
@@ -103,6 +111,14 @@ mod tests {
         assert_eq!((cap.of, cap.refuse_from), (CapOf::Setting, 1 << 40));
         assert!(cap.used > 0);
         assert_eq!(Caps::default().nearest(MemoryMax::Off), None);
+    }
+
+    #[test]
+    fn others_that_nearly_fill_a_group_do_not_close_the_router() {
+        assert_eq!(of_group(1000, 0), 900);
+        assert_eq!(of_group(1000, 700), 900);
+        assert_eq!(of_group(1000, 960), 980);
+        assert_eq!(of_group(1000, 1000), 1000);
     }
 
     fn space(limit: u64, address_space: u64) -> AddressSpace {

@@ -1,8 +1,9 @@
 //! Memory bounds of control groups: where they are, what they allow, and what is used of it.
 //!
 //! Of version 2 the group and all above it count, as far as they are visible, with `memory.max` and
-//! `memory.high`; of version 1 those of the memory hierarchy. File pages that the kernel would give up
-//! first (`inactive_file`) are not counted as used, as by Kubernetes.
+//! `memory.high`; of version 1 those of the memory hierarchy. Pages of files are not counted as used: the
+//! kernel fills every group with them and gives them up when memory is wanted. (Those of tmpfs are not
+//! among them: the kernel lists them as anonymous.)
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,15 @@ const UNLIMITED: u64 = 1 << 60;
 enum Version {
     One,
     Two,
+}
+
+/// What a group uses, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Used {
+    /// Without pages of files.
+    pub all: u64,
+    /// What of it the kernel holds in sockets.
+    pub sockets: u64,
 }
 
 /// A directory of a group that this process is in.
@@ -36,15 +46,19 @@ impl Group {
     }
 
     /// What counts against it.
-    pub fn used(&self) -> Option<u64> {
-        let (usage, inactive) = match self.version {
-            Version::One => ("memory.usage_in_bytes", "total_inactive_file "),
-            Version::Two => ("memory.current", "inactive_file "),
+    pub fn used(&self) -> Option<Used> {
+        let (usage, prefix) = match self.version {
+            Version::One => ("memory.usage_in_bytes", "total_"),
+            Version::Two => ("memory.current", ""),
         };
         let stat = fs::read_to_string(self.path.join("memory.stat")).ok()?;
-        let line = stat.lines().find_map(|line| line.strip_prefix(inactive));
-        let inactive: u64 = line.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-        Some(self.number(usage)?.saturating_sub(inactive))
+        let bytes = |name: &str| -> u64 {
+            let value = |line: &str| line.strip_prefix(prefix)?.strip_prefix(name)?.parse().ok();
+            stat.lines().find_map(value).unwrap_or(0)
+        };
+        let files = bytes("inactive_file ") + bytes("active_file ");
+        let all = self.number(usage)?.saturating_sub(files);
+        Some(Used { all, sockets: bytes("sock ") })
     }
 
     fn number(&self, file: &str) -> Option<u64> {
@@ -153,10 +167,10 @@ mod tests {
                 ("memory.max", "1000\n"),
                 ("memory.high", "800\n"),
                 ("memory.current", "700\n"),
-                ("memory.stat", "anon 400\nactive_file 5\ninactive_file 250\nsock 3\n"),
+                ("memory.stat", "anon 400\nactive_file 50\ninactive_file 250\nsock 3\n"),
             ],
         );
-        assert_eq!((two.limit(), two.used()), (Some(800), Some(450)));
+        assert_eq!((two.limit(), two.used()), (Some(800), Some(Used { all: 400, sockets: 3 })));
         let (_folder, one) = group(
             Version::One,
             &[
@@ -165,7 +179,7 @@ mod tests {
                 ("memory.stat", "inactive_file 1\ntotal_inactive_file 100\n"),
             ],
         );
-        assert_eq!((one.limit(), one.used()), (Some(600), Some(400)));
+        assert_eq!((one.limit(), one.used()), (Some(600), Some(Used { all: 400, sockets: 0 })));
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub const MEMORY: &[OptFacts] = &[OptFacts {
     about: "Memory in use from which on new connections are closed at once, and announcements of new \
             nodes are refused; connections and nodes that are there go on. Below 95 % of it both are \
             welcome again. A size is compared with the anonymous memory of the process, a control \
-            group's limit with what the group uses without inactive file pages. See OPERATING.md.",
+            group's limit with what the group uses without pages of files; where others use most of it, \
+            half of what they leave is the router's. See OPERATING.md.",
     cost: "A thread that looks ten times a second.",
     example: r#""auto""#,
 }];
