@@ -191,6 +191,7 @@ fn state(
         headroom: Headroom::new(settings.limits.memory_max),
         rates: Default::default(),
         upgrades,
+        refusals: Default::default(),
     }
 }
 

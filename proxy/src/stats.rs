@@ -21,7 +21,9 @@ use arc_swap::ArcSwap;
 use route_table::TableHandle;
 use router_core::access_log::WriteFailures;
 use router_core::admin::access::Viewer;
-use router_core::admin::{AdminSource, ExplainFormat, OverviewQuestion, Readiness};
+use router_core::admin::{
+    AdminSource, ExplainFormat, OverviewQuestion, Readiness, Refusal, Refusals,
+};
 use router_core::deadline;
 use router_core::drain::{Drain, DrainPhase};
 use router_core::headroom::Headroom;
@@ -35,7 +37,7 @@ use crate::explain::{self, Sources};
 use crate::on_demand::emperor::Standing;
 use crate::policy::streams::Switch;
 use crate::reload::History;
-use crate::tls::cert_store::CertStore;
+use crate::tls::cert_store::{CertInfo, CertStore};
 use crate::traces::ExportCounters;
 use crate::upgrade;
 use cert_metrics::CertCollector;
@@ -76,6 +78,16 @@ pub struct RouterState {
     pub rates: KeyRates,
     /// How upgrades went, and who drains after the last.
     pub upgrades: upgrade::History,
+    /// Who was refused at the admin socket.
+    pub refusals: Refusals,
+}
+
+impl RouterState {
+    /// The certificates that a viewer is shown.
+    #[must_use]
+    pub fn certificates(&self, viewer: &Viewer) -> Vec<CertInfo> {
+        tenant::certificates(self, viewer)
+    }
 }
 
 impl AdminSource for RouterState {
@@ -90,7 +102,7 @@ impl AdminSource for RouterState {
             suzerain: own::Stats,
         }
         let table = self.table.snapshot();
-        let certs = self.certs.list();
+        let certs = self.certificates(viewer);
         let document = Document {
             legacy: legacy::Stats::of(self, &table, &certs, keys_max),
             suzerain: own::Stats::of(self, &table, &certs, keys_max),
@@ -119,10 +131,15 @@ impl AdminSource for RouterState {
             &*self.emperor,
             &CertCollector::new(&self.certs),
             &self.upgrades,
+            &self.refusals,
             &self.log,
             &*self.traces,
             &self.reloads,
         ])
+    }
+
+    fn note_refusal(&self, refusal: Refusal) {
+        self.refusals.count(refusal);
     }
 
     fn readiness(&self) -> Readiness {

@@ -66,6 +66,9 @@ impl FromStr for ListenAddr {
         if let Ok(addr) = text.parse() {
             return Ok(Self::Tcp(addr));
         }
+        if text.ends_with(".sock") || (text.contains('/') && !text.contains(':')) {
+            return Err(ListenAddrError::RelativePath);
+        }
         let Some((host, port)) = text.rsplit_once(':') else {
             return Err(ListenAddrError::NoPort);
         };
@@ -110,6 +113,10 @@ pub enum ListenAddrError {
     /// Nothing was written.
     #[error("an address is empty")]
     Empty,
+    /// The path of a socket would mean another one to whoever is started elsewhere: this router's next
+    /// process, its operators and its vassals.
+    #[error("the path of a socket must be absolute")]
+    RelativePath,
     /// There is no `:PORT` at the end.
     #[error("the port is missing")]
     NoPort,
@@ -160,6 +167,9 @@ mod tests {
     fn what_is_wrong_with_an_address_is_said() {
         assert_eq!(read(""), Err(ListenAddrError::Empty));
         assert_eq!(read("8080"), Err(ListenAddrError::NoPort));
+        for relative in ["ctl.sock", "./ctl", "run/ctl.sock"] {
+            assert_eq!(read(relative), Err(ListenAddrError::RelativePath), "{relative}");
+        }
         assert_eq!(read("127.0.0.1:70000"), Err(ListenAddrError::Port));
         assert_eq!(read("::1:80"), Err(ListenAddrError::Bracketless));
         assert_eq!(read("localhost:80"), Err(ListenAddrError::NotAnIp));

@@ -11,6 +11,7 @@ mod dashboard;
 mod host_check;
 pub mod limits;
 mod overview;
+mod refusals;
 mod routes;
 mod serve;
 mod socket;
@@ -30,6 +31,7 @@ use access::{Access, Viewer};
 use arc_swap::ArcSwap;
 use host_check::KnownHosts;
 pub use overview::{KeyOrder, KeySort, OverviewQuestion};
+pub use refusals::{Refusal, Refusals};
 use socket::AdminSocket;
 
 /// What the admin socket tells, to whom. Called on the admin thread or one of its blocking threads; must
@@ -41,6 +43,8 @@ pub trait AdminSource: Send + Sync + 'static {
     fn overview_json(&self, viewer: &Viewer, question: &OverviewQuestion) -> String;
     /// The page of metrics. May take a second.
     fn metrics_text(&self, viewer: &Viewer) -> String;
+    /// Somebody was refused. Must be quick.
+    fn note_refusal(&self, refusal: Refusal);
     /// Whether new connections should be sent here. Must be quick.
     fn readiness(&self) -> Readiness;
     /// What a request for `url` would get.

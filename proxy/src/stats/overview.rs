@@ -15,7 +15,7 @@ use router_core::wall_clock::unix_now;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RouterState, own, tenant};
+use super::{RouterState, own};
 use crate::tls::cert_store::CertInfo;
 
 use keys::Clocks;
@@ -214,7 +214,7 @@ impl Overview {
                 Viewer::Tenant(tenant) => Some(mine(state, viewer, &tenant.name, now_ms)),
             },
             keys: KeyPage::of(viewer.routes(&table), question, &clocks),
-            certificates: certificates(tenant::certificates(state, viewer)),
+            certificates: certificates(state.certificates(viewer)),
         }
     }
 }

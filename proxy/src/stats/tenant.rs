@@ -7,7 +7,8 @@ use router_core::admin::access::{Tenant, Viewer};
 use serde::Serialize;
 
 use super::{RouterState, legacy, own};
-use crate::tls::cert_store::CertInfo;
+use crate::context::Scheme;
+use crate::tls::cert_store::{CertInfo, CertSource};
 
 /// The parts of uWSGI's statistics that are about keys, and ours about them.
 #[derive(Serialize)]
@@ -34,7 +35,7 @@ pub(super) fn stats_json(state: &RouterState, tenant: &Arc<Tenant>, keys_max: us
     let (keys, nodes) = (routes.len(), routes.iter().map(|route| route.nodes().len()).sum());
     routes.sort_unstable_by_key(|route| route.key().as_str());
     routes.truncate(keys_max);
-    let certs = certificates(state, &viewer);
+    let certs = state.certificates(&viewer);
     let certified = legacy::certified(&certs);
     let stats = Stats {
         version: state.process.version(),
@@ -50,11 +51,15 @@ pub(super) fn stats_json(state: &RouterState, tenant: &Arc<Tenant>, keys_max: us
     serde_json::to_string_pretty(&stats).unwrap_or_default()
 }
 
-/// The certificates a viewer is shown: a tenant those of names that are its keys.
+/// The certificates a viewer is shown: a tenant those of names that are its keys. One that was made for
+/// want of another is shown only where somebody can meet it.
 pub(super) fn certificates(state: &RouterState, viewer: &Viewer) -> Vec<CertInfo> {
     let mut certs = state.certs.list();
+    let facts = state.facts.load();
+    let has_https = facts.listeners.iter().any(|listener| listener.scheme == Scheme::Https);
     certs.retain(|cert| match (viewer, &cert.name) {
-        (Viewer::Operator, _) => true,
+        (Viewer::Operator, None) => has_https || cert.source != CertSource::SelfSigned,
+        (Viewer::Operator, Some(_)) => true,
         // A certificate of `*.shop.example` is what the key `.shop.example` is served with.
         (Viewer::Tenant(_), Some(name)) => viewer.sees(name.strip_prefix('*').unwrap_or(name)),
         (Viewer::Tenant(_), None) => false,

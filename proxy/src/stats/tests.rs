@@ -55,6 +55,7 @@ fn state(routes: Vec<(&str, Vec<Arc<Node>>)>) -> RouterState {
         headroom: Arc::default(),
         rates: KeyRates::default(),
         upgrades: Default::default(),
+        refusals: Default::default(),
     }
 }
 

@@ -41,6 +41,17 @@ fn the_admin_socket_works_over_tcp_too() {
     assert_eq!(get(address, "rebound.test", "/stats").status, 403);
 }
 
+/// Nobody can meet the certificate that is made for want of another.
+#[test]
+fn a_router_without_https_lists_no_certificate_of_its_own_making() {
+    for (setup, count) in [(Router::setup(), 0), (Router::setup().https(), 1)] {
+        let router = setup.start();
+        let overview = router.admin("/overview.json").json();
+        assert_eq!(overview["certificates"]["total"], count);
+        assert_eq!(router.stats()["suzerain"]["certificates_total"], count);
+    }
+}
+
 #[test]
 fn stats_are_a_superset_of_uwsgis() {
     let origin = Origin::echo();

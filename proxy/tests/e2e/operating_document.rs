@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::harness::process::Process;
 use crate::harness::require_tool;
@@ -111,6 +112,23 @@ fn shell(folder: &Path, steps: &[Step]) -> Command {
     command
 }
 
+/// What the document started in its folder, wherever the walk ended: announced programs are in groups of
+/// their own.
+struct Started<'f>(&'f Path);
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes {
+            let is_ours = fs::read_link(process.path().join("cwd")).is_ok_and(|at| at == self.0);
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(pid) = pid.filter(|_| is_ours) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+}
+
 /// The first of the `promised` lines that is not in what was said; vassals come in any order.
 fn first_missing<'a>(promised: &'a [String], said: &str) -> Option<&'a String> {
     let said: Vec<_> = said.lines().map(essence).collect();
@@ -121,6 +139,7 @@ fn first_missing<'a>(promised: &'a [String], said: &str) -> Option<&'a String> {
 fn every_command_works_as_written() {
     let _tools = (require_tool!("curl"), require_tool!("openssl"), require_tool!("python3"));
     let folder = tempfile::Builder::new().prefix("sz").tempdir().expect("a folder");
+    let _started = Started(folder.path());
     let (address, ports) = own_addresses();
     curl_settings(folder.path(), &address, &ports);
     let run = format!("suzerain run --io {}", io_driver());

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::harness::chromium::Chromium;
 use crate::harness::client::Client;
 use crate::harness::datagram;
+use crate::harness::metrics::Metrics;
 use crate::harness::open_admin::OpenAdmin;
 use crate::harness::require_tool;
 use crate::harness::response::Response;
@@ -74,6 +75,11 @@ fn a_tenant_sees_its_keys_and_strangers_see_nothing() {
             assert_eq!(refused.status, 401, "{target}");
             assert!(!refused.text().contains("shop"), "{target}");
         }
+    }
+    let metrics = Metrics::parse(&guarded.ask("/metrics", Some(OPERATOR)).text());
+    for (reason, count) in [("no_token", 3.0), ("wrong_token", 6.0), ("host", 0.0)] {
+        let counted = metrics.sum("suzerain_admin_refused_total", &[("reason", reason)]);
+        assert_eq!(counted, count, "{reason}");
     }
     for target in ["/readyz", "/healthz", "/dashboard"] {
         assert_eq!(guarded.ask(target, None).status, 200, "{target}");

@@ -15,6 +15,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
 use route_table::{Route, Table};
 
+use super::refusals::Refusal;
 pub use patterns::{KeyPatterns, Pattern, PatternError};
 
 /// Shortest token taken from a file: shorter ones can be guessed.
@@ -128,11 +129,6 @@ pub struct Access {
     tokens: Vec<(TokenDigest, Viewer)>,
 }
 
-/// No token, or one that nobody has.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a token is wanted: Authorization: Bearer TOKEN")]
-pub struct Refused;
-
 impl Access {
     /// Tokens of operators, and tenants with theirs.
     #[must_use]
@@ -148,15 +144,15 @@ impl Access {
     /// Who asks, by the value of `Authorization`.
     ///
     /// # Errors
-    /// [`Refused`]. A wrong token is never better than none.
-    pub fn admit(&self, authorization: Option<&[u8]>) -> Result<Viewer, Refused> {
+    /// [`Refusal::NoToken`] or [`Refusal::WrongToken`]. A wrong token is never better than none.
+    pub fn admit(&self, authorization: Option<&[u8]>) -> Result<Viewer, Refusal> {
         let Some(value) = authorization else {
             return match self.strictness {
                 Strictness::Optional => Ok(Viewer::Operator),
-                Strictness::Required => Err(Refused),
+                Strictness::Required => Err(Refusal::NoToken),
             };
         };
-        let token = bearer(value).ok_or(Refused)?;
+        let token = bearer(value).ok_or(Refusal::WrongToken)?;
         let TokenDigest(presented) = TokenDigest::of(token);
         let mut found = None;
         for (TokenDigest(known), viewer) in &self.tokens {
@@ -164,7 +160,7 @@ impl Access {
                 found = Some(viewer);
             }
         }
-        found.cloned().ok_or(Refused)
+        found.cloned().ok_or(Refusal::WrongToken)
     }
 }
 
@@ -197,7 +193,10 @@ mod tests {
             let who = |value: &str| match access.admit(Some(value.as_bytes())) {
                 Ok(Viewer::Operator) => "operator".to_owned(),
                 Ok(Viewer::Tenant(tenant)) => tenant.name.clone(),
-                Err(Refused) => "nobody".to_owned(),
+                Err(refusal) => {
+                    assert_eq!(refusal, Refusal::WrongToken);
+                    "nobody".to_owned()
+                }
             };
             assert_eq!(who("Bearer token of operator"), "operator");
             assert_eq!(who("bearer  token of shop "), "shop");
@@ -220,8 +219,9 @@ mod tests {
     #[test]
     fn without_a_token_it_depends() {
         assert!(matches!(access(Strictness::Optional).admit(None), Ok(Viewer::Operator)));
-        assert!(matches!(access(Strictness::Required).admit(None), Err(Refused)));
-        assert!(matches!(Access::default().admit(Some(b"Bearer anything at all")), Err(Refused)));
+        assert!(matches!(access(Strictness::Required).admit(None), Err(Refusal::NoToken)));
+        let guess = Access::default().admit(Some(b"Bearer anything at all"));
+        assert!(matches!(guess, Err(Refusal::WrongToken)));
     }
 
     #[test]

@@ -19,9 +19,11 @@ use serde::Deserialize;
 use super::access::{Access, Viewer};
 use super::host_check::KnownHosts;
 use super::limits::{EXPLAIN_URL_BYTES_MAX, STATS_KEYS_DEFAULT, STATS_KEYS_MAX};
-use super::{AdminSource, ExplainFormat, Readiness, dashboard, overview};
+use super::{AdminSource, ExplainFormat, Readiness, Refusal, dashboard, overview};
 
 type Source = State<Arc<dyn AdminSource>>;
+/// Who may look, and who is told of those who may not.
+type Door = (Arc<ArcSwap<Access>>, Arc<dyn AdminSource>);
 
 /// All routes; anything else is a 404, any method but GET and HEAD a 405.
 pub(super) fn router(
@@ -34,7 +36,7 @@ pub(super) fn router(
         .route("/stats", get(stats))
         .route("/metrics", get(metrics))
         .route("/explain", get(explain))
-        .route_layer(from_fn_with_state(door, admit));
+        .route_layer(from_fn_with_state((door, source.clone()), admit));
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(healthz))
@@ -43,8 +45,8 @@ pub(super) fn router(
         .merge(guarded)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(source)
-        .layer(from_fn_with_state(Arc::new(hosts), check_host))
+        .with_state(source.clone())
+        .layer(from_fn_with_state((Arc::new(hosts), source), check_host))
 }
 
 async fn index(headers: HeaderMap) -> Response {
@@ -151,11 +153,7 @@ async fn method_not_allowed() -> Response {
 }
 
 /// Finds out who asks, or refuses: without a word on whether the token is wrong or missing.
-async fn admit(
-    State(door): State<Arc<ArcSwap<Access>>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn admit(State((door, source)): State<Door>, mut request: Request, next: Next) -> Response {
     let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     match door.load().admit(authorization) {
         Ok(viewer) => {
@@ -163,6 +161,7 @@ async fn admit(
             next.run(request).await
         }
         Err(refused) => {
+            source.note_refusal(refused);
             let mut response = answer(StatusCode::UNAUTHORIZED, TEXT, format!("{refused}\n"));
             let challenge = HeaderValue::from_static("Bearer realm=\"suzerain\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -172,7 +171,7 @@ async fn admit(
 }
 
 async fn check_host(
-    State(hosts): State<Arc<KnownHosts>>,
+    State((hosts, source)): State<(Arc<KnownHosts>, Arc<dyn AdminSource>)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -181,7 +180,8 @@ async fn check_host(
     if hosts.admit(host) {
         next.run(request).await
     } else {
-        answer(StatusCode::FORBIDDEN, TEXT, BAD_HOST)
+        source.note_refusal(Refusal::Host);
+        answer(StatusCode::FORBIDDEN, TEXT, format!("refused: {}\n", Refusal::Host))
     }
 }
 
@@ -218,8 +218,4 @@ const INDEX: &str = "\
 /stats          state as JSON; ?keys=N lists at most N keys
 /metrics        Prometheus text format
 /explain?url=U  what a request for U would get; &format=text for people
-";
-
-const BAD_HOST: &str = "\
-refused: over TCP the Host must be an IP address, localhost or this machine's own name
 ";

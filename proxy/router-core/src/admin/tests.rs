@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::*;
@@ -11,6 +12,7 @@ use super::*;
 #[derive(Default)]
 struct Fake {
     draining: AtomicBool,
+    refusals: Mutex<Vec<Refusal>>,
 }
 
 impl AdminSource for Fake {
@@ -27,6 +29,10 @@ impl AdminSource for Fake {
 
     fn metrics_text(&self, _: &Viewer) -> String {
         "# HELP x y.\n".into()
+    }
+
+    fn note_refusal(&self, refusal: Refusal) {
+        self.refusals.lock().unwrap().push(refusal);
     }
 
     fn readiness(&self) -> Readiness {
@@ -177,6 +183,7 @@ fn rebound_name_is_refused_over_tcp() {
     assert!(evil.starts_with("HTTP/1.1 403 "), "{evil}");
     let missing = admin.send("GET /nothing HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     assert!(missing.starts_with("HTTP/1.1 403 "), "{missing}");
+    assert_eq!(*admin.source.refusals.lock().unwrap(), [Refusal::Host; 2], "counted");
     let known = admin.send("GET /healthz HTTP/1.1\r\nHost: router7:9090\r\n\r\n");
     assert!(known.starts_with("HTTP/1.1 200 "), "{known}");
 }

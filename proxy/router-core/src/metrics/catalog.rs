@@ -245,6 +245,8 @@ families! {
     TLS_CLIENT_AUTH_REFUSED = Counter "suzerain_tls_client_auth_refused_total" []
         "Handshakes refused because the client's certificate was missing or not acceptable.";
 
+    ADMIN_REFUSED = Counter "suzerain_admin_refused_total" ["reason"]
+        "Requests to the admin socket refused for their Host or their token, by reason.";
     ACCESS_LOG_RECORDS = Counter "suzerain_access_log_records_total" []
         "Access log records handed to the writer thread.";
     ACCESS_LOG_DROPPED = Counter "suzerain_access_log_dropped_total" []

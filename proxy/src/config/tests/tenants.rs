@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use router_core::admin::access::{Refused, Viewer};
+use router_core::admin::Refusal;
+use router_core::admin::access::Viewer;
 
 use super::*;
 
@@ -29,7 +30,7 @@ fn a_tenants_token_shows_its_keys_and_the_operators_everything() {
     let Ok(Viewer::Tenant(shop)) = admit("token-of-the-shop") else { panic!("the shop") };
     assert_eq!(shop.name, "shop");
     assert!(shop.keys.hold("a.shop.example") && !shop.keys.hold("rival.example"));
-    assert!(matches!(access.admit(None), Err(Refused)), "tokens make tokens required");
+    assert!(matches!(access.admit(None), Err(Refusal::NoToken)), "tokens make tokens required");
 }
 
 #[test]

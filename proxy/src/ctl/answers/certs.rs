@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use router_core::admin::access::Viewer;
 use serde::Serialize;
 
 use super::super::Desk;
@@ -44,7 +45,7 @@ struct RefusedPair {
 /// Every certificate, the first to end first.
 pub fn certs(desk: &Desk, listing: &Listing) -> Certs {
     let store = &desk.state.certs;
-    let mut listed = store.list();
+    let mut listed = desk.state.certificates(&Viewer::Operator);
     listed.sort_by(|one, other| (one.not_after, &one.name).cmp(&(other.not_after, &other.name)));
     let refused = store.troubles().list(listing.limit);
     let now_unix = i64::try_from(router_core::wall_clock::unix_now()).unwrap_or(i64::MAX);
