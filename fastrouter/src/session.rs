@@ -14,6 +14,7 @@ use proxy::{
 };
 use route_table::{NodeFacts, Tried};
 use router_core::{
+    buffer::{self, Use},
     io::{self, Accepted},
     metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
@@ -84,6 +85,7 @@ pub async fn serve(ctx: Rc<Context>, rules: Rc<WorkerRules>, accepted: Accepted,
     if let Some(told) = told {
         Box::pin(linger::answer(&mut line.read, &mut line.write, told)).await;
     }
+    buffer::give(Use::Head, line.errand.bytes);
     io::close(line.read, line.write);
 }
 

@@ -4,6 +4,7 @@ mod generation;
 mod shared;
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     ops::Range,
 };
@@ -82,7 +83,7 @@ pub struct Role {
 #[derive(Debug)]
 pub struct ConnFacts {
     /// Address and port as text, for the log.
-    pub client: String,
+    pub client: Cow<'static, str>,
     /// The part of `client` that is the address alone.
     ip_text: Range<usize>,
     /// The client's address; none over a unix socket.
@@ -119,10 +120,10 @@ impl ConnFacts {
                 let text = peer.to_string();
                 let ip = text.rfind(':').unwrap_or(text.len());
                 let brackets = usize::from(peer.is_ipv6());
-                (text, brackets..ip - brackets, peer.port())
+                (text.into(), brackets..ip - brackets, peer.port())
             }
             // As uWSGI tells its apps about clients of a unix socket (http-router.md 3.5).
-            None => ("0.0.0.0".to_owned(), 0..7, 0),
+            None => ("0.0.0.0".into(), 0..7, 0),
         };
         Self {
             client,
@@ -164,7 +165,7 @@ mod tests {
             ("[::ffff:192.0.2.7]:4711", "192.0.2.7:4711", "192.0.2.7"),
         ] {
             let facts = facts(Some(peer));
-            assert_eq!((facts.client.as_str(), facts.client_ip()), (named, ip));
+            assert_eq!((&*facts.client, facts.client_ip()), (named, ip));
         }
         assert_eq!(facts(None).client_ip(), "0.0.0.0");
     }
