@@ -5,13 +5,14 @@
 
 use std::{cell::Cell, io, rc::Rc};
 
-use proxy::{context::Context, relay::Reached};
+use proxy::{config::Timeouts, context::Context, relay::Reached};
 use router_core::{
     buffer::{self, Use},
     deadline::{GoneWhen, Half},
+    io::{WriteHalf, rest_of_turn},
     metrics::Counter,
     termination::{Phase, Side as FaultOf, Termination},
-    tunnel::{self, Ends, Side, Sink, Source, TunnelBytes, TunnelEnd, TunnelLimits},
+    tunnel::{self, Ends, Side, Source, TunnelBytes, TunnelEnd, TunnelLimits},
     upstream,
 };
 use uwsgi_request::Body;
@@ -105,20 +106,44 @@ async fn answer(
         }
         passage.moved.from_second.set(passage.moved.from_second.get() + received as u64);
         let was_filled = bytes.len() == bytes.capacity();
-        line.write.watch().arm(Half::Write, timeouts.write_stall);
-        let (result, bytes) = ReplySink(&mut line.write).write_all(bytes).await;
-        line.write.watch().disarm(Half::Write);
-        buffer::give(Use::Reply, bytes);
-        if result.is_err() {
+        let is_last = stated == Some(passage.moved.from_second.get());
+        if pass_on(&mut line.write, bytes, is_last, timeouts).await.is_err() {
             return Some(TunnelEnd::First);
         }
-        if stated == Some(passage.moved.from_second.get()) {
+        if is_last {
             return Some(TunnelEnd::Complete);
         }
         if was_filled || passage.status.get() == SWITCHED {
             return None;
         }
     }
+}
+
+/// Sends a stretch of the response. The last one leaves with those of the other exchanges that end in this turn,
+/// just before their connections are closed.
+async fn pass_on(
+    write: &mut WriteHalf,
+    bytes: Vec<u8>,
+    is_last: bool,
+    timeouts: &Timeouts,
+) -> io::Result<()> {
+    let mut sent = 0;
+    if is_last {
+        rest_of_turn().await;
+        sent = write.send_now(&bytes)?;
+    }
+    let bytes = match sent == bytes.len() {
+        true => bytes,
+        false => {
+            write.watch().arm(Half::Write, timeouts.write_stall);
+            let (result, bytes) = write.write_all(bytes, sent).await;
+            write.watch().disarm(Half::Write);
+            result?;
+            bytes
+        }
+    };
+    buffer::give(Use::Reply, bytes);
+    Ok(())
 }
 
 /// The status after which both sides speak something else.

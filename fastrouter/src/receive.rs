@@ -50,11 +50,17 @@ impl ReceiveError {
 /// [`ReceiveError`]; the caller counts it.
 pub async fn receive(ctx: &Context, read: &mut ReadHalf) -> Result<Received, ReceiveError> {
     let mut received = buffer::take(Use::Head);
+    // Nearly always all of it: a web server connects to send it.
+    if let Some(Ok(0) | Err(_)) = read.read_now(&mut received) {
+        return Err(ReceiveError::Nothing);
+    }
+    if let Some(packet) = whole(&received) {
+        return Ok(Received { bytes: received, packet });
+    }
     let slot = ctx.heads.enter(read.watch_handle(), &ctx.shard);
     read.watch().arm(Half::Read, ctx.shared.timeouts.head);
     loop {
-        let wanted = packet_bytes(&received);
-        if let Some(packet) = wanted.filter(|wanted| received.len() >= *wanted) {
+        if let Some(packet) = whole(&received) {
             read.watch().disarm(Half::Read);
             return Ok(Received { bytes: received, packet });
         }
@@ -76,4 +82,9 @@ pub async fn receive(ctx: &Context, read: &mut ReadHalf) -> Result<Received, Rec
             _ => return Err(ReceiveError::Cut),
         }
     }
+}
+
+/// How long the packet is, if all of it is here.
+fn whole(received: &[u8]) -> Option<usize> {
+    packet_bytes(received).filter(|wanted| received.len() >= *wanted)
 }

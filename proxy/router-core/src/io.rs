@@ -14,6 +14,7 @@ use std::{
     net::SocketAddr,
     os::fd::{AsRawFd, IntoRawFd, RawFd},
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -43,6 +44,19 @@ const BACKLOG_RETRY_MS: u64 = 2;
 /// Sleeps on this worker's runtime.
 pub async fn sleep_ms(ms: u64) {
     monoio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// Waits until the other tasks of this turn have run.
+pub async fn rest_of_turn() {
+    let mut has_waited = false;
+    let wait = |cx: &mut std::task::Context<'_>| match std::mem::replace(&mut has_waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    };
+    std::future::poll_fn(wait).await;
 }
 
 /// Starts a task on this worker. It runs until it ends; nothing can cancel it.
@@ -92,6 +106,21 @@ impl ReadHalf {
         };
         self.pending.end();
         (result, window.into_inner())
+    }
+
+    /// Appends what is there now to `buffer`, within its capacity; `None` if that is nothing yet. For the first
+    /// bytes of a connection whose other side sends them as it connects: no operation and no second turn of
+    /// the task.
+    pub fn read_now(&mut self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        debug_assert!(!self.pending.may_be(), "bytes would go to whichever read is first");
+        let start = buffer.len();
+        buffer.resize(buffer.capacity(), 0);
+        let received = recv(self.fd, &mut buffer[start..], MsgFlags::MSG_DONTWAIT);
+        buffer.truncate(start + *received.as_ref().unwrap_or(&0));
+        match received {
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            outcome => Some(outcome.map_err(Into::into)),
+        }
     }
 
     /// Waits, without a buffer, until there is something to read or the stream ended. It may be woken
@@ -167,8 +196,8 @@ impl WriteHalf {
         (result.map(|_| ()), window.into_inner())
     }
 
-    /// Sends what the socket takes now. For the first bytes of a connection that was just made: its other
-    /// side then wakes once, for both.
+    /// Sends what the socket takes now. For the first bytes of a connection that was just made, and for the
+    /// last before a close: its other side then wakes once, for both.
     ///
     /// # Errors
     /// What the kernel said; a full socket takes nothing and is none.
@@ -398,6 +427,34 @@ mod tests {
     enum Listening {
         Unix,
         Tcp,
+    }
+
+    #[test]
+    fn reading_at_once_takes_what_is_there_and_the_rest_comes_by_a_read() {
+        for driver in [choose_driver(IoChoice::Auto).unwrap(), Driver::Epoll] {
+            for listening in [Listening::Unix, Listening::Tcp] {
+                run(driver, async {
+                    let (mut read, _write, far) = pair(listening).await;
+                    let mut bytes = Vec::with_capacity(8);
+                    assert!(read.read_now(&mut bytes).is_none() && bytes.is_empty());
+                    assert_eq!(far.send(b"abc").unwrap(), 3);
+                    sleep_ms(5).await;
+                    assert_eq!(read.read_now(&mut bytes).unwrap().unwrap(), 3);
+                    assert!(read.read_now(&mut bytes).is_none());
+                    assert_eq!(far.send(b"defghijk").unwrap(), 8);
+                    let (result, mut bytes) = read.read(bytes, 2).await;
+                    assert_eq!((result.unwrap(), bytes.as_slice()), (2, &b"abcde"[..]));
+                    assert_eq!(read.read_now(&mut bytes).unwrap().unwrap(), bytes.capacity() - 5);
+                    assert_eq!(&bytes[..8], b"abcdefgh");
+                    drop(far);
+                    sleep_ms(5).await;
+                    let mut rest = Vec::with_capacity(8);
+                    assert_eq!(read.read_now(&mut rest).unwrap().unwrap(), 3);
+                    assert_eq!(read.read_now(&mut rest).unwrap().unwrap(), 0, "the end");
+                })
+                .unwrap();
+            }
+        }
     }
 
     #[test]
