@@ -29,6 +29,7 @@ mod dashboard;
 mod ejection;
 mod exhaustion;
 mod framing_attacks;
+mod getting_started_document;
 mod harness;
 mod header_rules;
 mod headers;

@@ -16,21 +16,21 @@ use crate::harness::router::io_driver;
 
 const DOCUMENT: &str = include_str!("../../../docs/OPERATING.md");
 
-/// Ports as the document has them.
-const PORTS: [&str; 7] = ["8080", "8081", "8443", "7171", "9090", "3001", "3002"];
+/// Ports as the documents have them.
+pub const PORTS: [&str; 7] = ["8080", "8081", "8443", "7171", "9090", "3001", "3002"];
 
 /// Printed between two blocks by the shell that runs them.
 const MARK: &str = "@@ next block @@";
 
 /// A command block and what it promises to print.
-struct Step {
-    script: String,
+pub struct Step {
+    pub script: String,
     promised: Vec<String>,
 }
 
-/// Blocks of the document, each with the lines of the `text` block that follows it at once.
-fn steps(here: impl Fn(&str) -> String) -> Vec<Step> {
-    let parts: Vec<_> = DOCUMENT.split("```").collect();
+/// Blocks of a document, each with the lines of the `text` block that follows it at once.
+pub fn steps(document: &str, here: impl Fn(&str) -> String) -> Vec<Step> {
+    let parts: Vec<_> = document.split("```").collect();
     let blocks: Vec<_> = parts.iter().skip(1).step_by(2).collect();
     let prose = parts.iter().skip(2).step_by(2);
     let mut steps = Vec::new();
@@ -75,7 +75,7 @@ fn plain_word(word: &str) -> String {
 }
 
 /// `127.0.0.1` and [`PORTS`] made ones that nothing else on the machine has.
-fn own_addresses() -> (String, Vec<String>) {
+pub fn own_addresses() -> (String, Vec<String>) {
     let id = std::process::id();
     let address = format!("127.{}.{}.1", 1 + (id >> 8) % 250, 1 + id % 250);
     let mut ports: Vec<String> = Vec::new();
@@ -92,7 +92,7 @@ fn own_addresses() -> (String, Vec<String>) {
 }
 
 /// Has curl find the site at `address`, whatever the commands of the document say.
-fn curl_settings(folder: &Path, address: &str, ports: &[String]) {
+pub fn curl_settings(folder: &Path, address: &str, ports: &[String]) {
     let resolve =
         ports.iter().map(|port| format!("resolve = \"shop.localhost:{port}:{address}\"\n"));
     let settings = format!("noproxy = \"*\"\nmax-time = 30\n{}", resolve.collect::<String>());
@@ -100,7 +100,7 @@ fn curl_settings(folder: &Path, address: &str, ports: &[String]) {
 }
 
 /// One shell for all blocks, which ends at the first command that fails.
-fn shell(folder: &Path, steps: &[Step]) -> Command {
+pub fn shell(folder: &Path, steps: &[Step]) -> Command {
     let scripts: Vec<_> = steps.iter().map(|step| step.script.as_str()).collect();
     let script = scripts.join(&format!("echo '{MARK}'\n"));
     let programs = Path::new(crate::BINARY).parent().expect("a folder").display();
@@ -114,7 +114,7 @@ fn shell(folder: &Path, steps: &[Step]) -> Command {
 
 /// What the document started in its folder, wherever the walk ended: announced programs are in groups of
 /// their own.
-struct Started<'f>(&'f Path);
+pub struct Started<'f>(pub &'f Path);
 
 impl Drop for Started<'_> {
     fn drop(&mut self) {
@@ -143,7 +143,7 @@ fn every_command_works_as_written() {
     let (address, ports) = own_addresses();
     curl_settings(folder.path(), &address, &ports);
     let run = format!("suzerain run --io {}", io_driver());
-    let steps = steps(|text| {
+    let steps = steps(DOCUMENT, |text| {
         let text = text.replace("127.0.0.1", &address).replace("suzerain run", &run);
         PORTS.iter().zip(&ports).fold(text, |text, (written, own)| text.replace(written, own))
     });
