@@ -60,8 +60,6 @@ gzip -dc "$root/usr/share/man/man1/suzerain-run.1.gz" | grep -q 'sign' || fail "
 bash -n "$root/usr/share/bash-completion/completions/suzerain" || fail "completions of bash"
 
 echo "serving as its user"
-# What systemd makes for the unit.
-in_root install -d -o suzerain -g suzerain /run/suzerain /run/suzerain-fastrouter
 in_root suzerain check /etc/suzerain/suzerain.toml
 in_root suzerain-fastrouter check /etc/suzerain/fastrouter.toml
 uid=$(in_root id -u suzerain)
@@ -115,6 +113,9 @@ cp "$root/usr/share/doc/suzerain/examples/suzerain.socket" "$units/"
 for unit in "$units"/*; do
 	systemd-analyze verify "$unit" 2>&1 | grep -F "$units" && fail "$unit" || true
 done
+
+echo "under systemd"
+timeout 300 packaging/test-systemd.sh "$deb" || fail "under systemd"
 
 echo "upgrade, removal, purge"
 echo '# mine' >>"$root/etc/suzerain/suzerain.toml"
