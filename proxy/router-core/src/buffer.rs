@@ -13,15 +13,17 @@ pub const HEAD_BYTES: usize = 1024;
 pub const REPLY_BYTES: usize = 16 * 1024;
 /// Capacity of a buffer that a body is pumped through.
 pub const BODY_BYTES: usize = 64 * 1024;
+/// Capacity of a buffer that holds as much, and a little more, in TLS records.
+pub const RECORDS_BYTES: usize = BODY_BYTES + 4 * 1024;
 
 /// Buffers of each size kept for reuse; more are freed.
-const KEPT_MAX: [usize; 3] = [2048, 256, 32];
+const KEPT_MAX: [usize; 4] = [2048, 256, 32, 32];
 /// A buffer that grew past its size by this factor is freed rather than kept.
 const GROWTH_MAX: usize = 2;
 
 thread_local! {
-    static POOL: RefCell<[Vec<Vec<u8>>; 3]> =
-        const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+    static POOL: RefCell<[Vec<Vec<u8>>; 4]> =
+        const { RefCell::new([Vec::new(), Vec::new(), Vec::new(), Vec::new()]) };
 }
 
 /// What a buffer is for, which decides its size.
@@ -33,6 +35,8 @@ pub enum Use {
     Reply = 1,
     /// A stretch of a body: [`BODY_BYTES`].
     Body = 2,
+    /// A stretch of a body in TLS: [`RECORDS_BYTES`].
+    Records = 3,
 }
 
 impl Use {
@@ -41,6 +45,7 @@ impl Use {
             Self::Head => HEAD_BYTES,
             Self::Reply => REPLY_BYTES,
             Self::Body => BODY_BYTES,
+            Self::Records => RECORDS_BYTES,
         }
     }
 }

@@ -12,11 +12,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use router_core::buffer::{self, Use};
+use router_core::buffer::{self, BODY_BYTES, REPLY_BYTES, Use};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Octets written and not yet sent at which the codec has to wait.
-const UNSENT_BYTES_MAX: usize = 64 * 1024;
+/// Octets written and not yet sent at which the codec has to wait: those of the largest buffer, which
+/// then leave in one send.
+const UNSENT_BYTES_MAX: usize = BODY_BYTES;
 
 #[derive(Default)]
 struct State {
@@ -29,12 +30,32 @@ struct State {
     ended: bool,
     /// Written and not yet sent.
     unsent: Vec<u8>,
+    /// What `unsent` was taken as.
+    unsent_size: Option<Use>,
     /// The codec closed its end.
     closed: bool,
     /// Something happened at the codec's end, or may happen now, since the socket's end last asked.
     moved: bool,
     /// The codec had to wait for the socket.
     waits: bool,
+}
+
+impl State {
+    /// Sees to it that `unsent` takes so much more without growing: a buffer that grew is no buffer of
+    /// the pool any more.
+    fn make_room(&mut self, bytes: usize) {
+        let needed = self.unsent.len() + bytes;
+        if self.unsent_size.is_some() && needed <= self.unsent.capacity() {
+            return;
+        }
+        let size = if needed <= REPLY_BYTES { Use::Reply } else { Use::Body };
+        let mut larger = buffer::take(size);
+        larger.extend_from_slice(&self.unsent);
+        let smaller = std::mem::replace(&mut self.unsent, larger);
+        if let Some(size) = self.unsent_size.replace(size) {
+            buffer::give(size, smaller);
+        }
+    }
 }
 
 /// The socket's end.
@@ -73,16 +94,14 @@ impl Pipe {
         self.0.borrow_mut().ended = true;
     }
 
-    /// Takes what is to be sent.
-    pub fn take_unsent(&self) -> Option<Vec<u8>> {
+    /// Takes what is to be sent, and what it is to be given back as.
+    pub fn take_unsent(&self) -> Option<(Use, Vec<u8>)> {
         let mut state = self.0.borrow_mut();
-        if state.unsent.is_empty() {
-            return None;
-        }
+        let size = state.unsent_size.take()?;
         // Nobody else tells the codec that there is room: it must be looked at again, also if the socket takes
         // this at once.
         state.moved |= std::mem::take(&mut state.waits);
-        Some(std::mem::take(&mut state.unsent))
+        Some((size, std::mem::take(&mut state.unsent)))
     }
 
     /// Closes the codec's end in its place.
@@ -146,16 +165,25 @@ impl AsyncWrite for CodecEnd {
         if state.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if state.unsent.len() >= UNSENT_BYTES_MAX {
+        let room = UNSENT_BYTES_MAX - state.unsent.len();
+        if room == 0 {
             state.waits = true;
             return Poll::Pending;
         }
-        if state.unsent.capacity() == 0 {
-            state.unsent = buffer::take(Use::Reply);
+        let offered = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        let taken = offered.min(room);
+        if taken == 0 {
+            return Poll::Ready(Ok(0));
         }
         state.moved = true;
-        slices.iter().for_each(|slice| state.unsent.extend_from_slice(slice));
-        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
+        state.make_room(taken);
+        let mut left = taken;
+        for slice in slices {
+            let count = slice.len().min(left);
+            state.unsent.extend_from_slice(&slice[..count]);
+            left -= count;
+        }
+        Poll::Ready(Ok(taken))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,12 +234,17 @@ mod tests {
         let pipe = Pipe::new();
         let mut end = pipe.codec_end();
         let mut cx = Context::from_waker(Waker::noop());
-        let piece = vec![7; UNSENT_BYTES_MAX];
+        let piece = vec![7; UNSENT_BYTES_MAX - 3];
         assert!(Pin::new(&mut end).poll_write(&mut cx, &piece).is_ready());
+        let slices = [IoSlice::new(b"89"), IoSlice::new(b"abc")];
+        let taken = Pin::new(&mut end).poll_write_vectored(&mut cx, &slices);
+        assert!(matches!(taken, Poll::Ready(Ok(3))), "no more than one send takes: {taken:?}");
         assert!(pipe.take_moved());
         assert!(Pin::new(&mut end).poll_write(&mut cx, b"x").is_pending());
         assert!(!pipe.take_moved());
-        assert_eq!(pipe.take_unsent().map(|bytes| bytes.len()), Some(UNSENT_BYTES_MAX));
+        let (size, unsent) = pipe.take_unsent().unwrap();
+        assert_eq!((size, unsent.len()), (Use::Body, UNSENT_BYTES_MAX));
+        assert!(unsent.ends_with(b"\x0789a") && pipe.take_unsent().is_none());
         assert!(pipe.take_moved(), "it is looked at again");
         assert!(Pin::new(&mut end).poll_write(&mut cx, b"x").is_ready());
     }

@@ -56,11 +56,11 @@ pub async fn send<W: Sink>(
 ) {
     loop {
         let unsent = poll_fn(|_| match pipe.take_unsent() {
-            Some(bytes) => Poll::Ready(Some(bytes)),
+            Some(unsent) => Poll::Ready(Some(unsent)),
             None if pipe.is_closed() => Poll::Ready(None),
             None => Poll::Pending,
         });
-        let Some(bytes) = unsent.await else {
+        let Some((size, bytes)) = unsent.await else {
             watch.arm(Half::Write, stall);
             // Whoever does not take the goodbye does not miss it.
             let _ = sink.finish().await;
@@ -70,7 +70,7 @@ pub async fn send<W: Sink>(
         watch.arm(Half::Write, stall);
         let (result, bytes) = sink.write_all(bytes).await;
         watch.disarm(Half::Write);
-        buffer::give(Use::Reply, bytes);
+        buffer::give(size, bytes);
         if result.is_err() {
             return;
         }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use router_core::{
-    buffer::{self, Use},
+    buffer::{self, BODY_BYTES, HEAD_BYTES, RECORDS_BYTES, REPLY_BYTES, Use},
     deadline::Watch,
     io::{ReadHalf, WriteHalf},
 };
@@ -214,12 +214,14 @@ fn feed_once(session: &mut ServerConnection, ciphertext: &mut &[u8]) -> io::Resu
 }
 
 impl TlsWriteHalf {
-    /// Sends all of `buffer` from `start` on, as one send per 64 KiB.
+    /// Sends all of `buffer` from `start` on, as one send per 64 KiB and a little more.
     pub async fn write_all(&mut self, buffer: Vec<u8>, start: usize) -> (io::Result<()>, Vec<u8>) {
         let mut sent = start;
         while sent < buffer.len() {
-            let mut records = buffer::take(Use::Body);
-            let accepted = encrypt(&mut self.session.borrow_mut(), &buffer[sent..], &mut records);
+            let size = room_for(buffer.len() - sent);
+            let mut records = buffer::take(size);
+            let accepted =
+                encrypt_all(&mut self.session.borrow_mut(), &buffer[sent..], &mut records);
             let outcome = match accepted {
                 Ok(bytes) => {
                     sent += bytes;
@@ -229,7 +231,7 @@ impl TlsWriteHalf {
                 }
                 Err(error) => Err(error),
             };
-            buffer::give(Use::Body, records);
+            buffer::give(size, records);
             if let Err(error) = outcome {
                 return (Err(error), buffer);
             }
@@ -257,6 +259,41 @@ impl TlsWriteHalf {
     }
 }
 
+/// Most octets of the records of so much plaintext.
+const fn records_bytes(plaintext: usize) -> usize {
+    let records = plaintext.div_ceil(RECORD_BYTES_MAX);
+    plaintext.saturating_add(records.saturating_mul(RECORD_OVERHEAD_BYTES_MAX))
+}
+
+/// The buffer for the records of so much plaintext, or for the first of them.
+const fn room_for(plaintext: usize) -> Use {
+    let bytes = records_bytes(plaintext);
+    if bytes <= HEAD_BYTES {
+        Use::Head
+    } else if bytes <= REPLY_BYTES {
+        Use::Reply
+    } else {
+        Use::Records
+    }
+}
+
+/// Encrypts as much of `plaintext` as there is room for in `records`. A session takes 64 KiB in one turn;
+/// a short rest behind them is no send of its own.
+fn encrypt_all(
+    session: &mut ServerConnection,
+    plaintext: &[u8],
+    records: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let mut accepted = 0;
+    loop {
+        accepted += encrypt(session, &plaintext[accepted..], records)?;
+        let rest = plaintext.len() - accepted;
+        if rest == 0 || records_bytes(rest) > records.capacity() - records.len() {
+            return Ok(accepted);
+        }
+    }
+}
+
 /// Encrypts as much of `plaintext` as the session takes in one turn.
 fn encrypt(
     session: &mut ServerConnection,
@@ -278,3 +315,14 @@ pub fn flush_records(session: &mut ServerConnection, records: &mut Vec<u8>) -> i
     }
     Ok(())
 }
+
+/// Plaintext of one record (RFC 8446 5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+/// What a record has beyond it: its head, and a nonce or a type and a tag.
+const RECORD_OVERHEAD_BYTES_MAX: usize = 32;
+
+// What a session takes in one turn leaves in one buffer.
+const _: () = assert!(records_bytes(BODY_BYTES) <= RECORDS_BYTES);
+
+#[cfg(test)]
+mod tests;
