@@ -15,6 +15,7 @@ pub mod guard;
 pub mod node;
 pub mod pipe;
 pub mod reply;
+mod servers;
 pub mod stream;
 pub mod wheels;
 

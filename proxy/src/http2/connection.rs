@@ -22,7 +22,6 @@ use http2_wire::{
 use router_core::{
     buffer::Use,
     deadline::{self, Half},
-    io::spawn,
     metrics::Counter,
 };
 
@@ -30,7 +29,8 @@ use super::{
     CONNECTION_WINDOW_BYTES, SEND_BUFFER_BYTES, STREAM_WINDOW_BYTES,
     guard::{self, Guard},
     pipe::{CodecEnd, Pipe},
-    stream::{self, Connection},
+    servers,
+    stream::{Connection, Open, Opened},
     wheels::{self, Inspection},
 };
 use crate::{
@@ -229,12 +229,7 @@ impl Codec {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     shared.context().shard.count(Counter::Http2Streams);
                     let open = Open::begin(&flow.open, cx);
-                    let shared = shared.clone();
-                    spawn(async move {
-                        // Boxed here, so that what is spawned is small to move.
-                        Box::pin(stream::serve(shared, request, respond)).await;
-                        drop(open);
-                    });
+                    servers::serve(Opened { connection: shared.clone(), request, respond, open });
                 }
                 Poll::Ready(Some(Err(error))) => self.fail(&error, shared),
                 Poll::Ready(None) => self.end(),
@@ -250,25 +245,5 @@ impl Codec {
             shared.context().shard.count(counter);
         }
         self.end();
-    }
-}
-
-/// Counts a stream that is being served, and wakes the connection when it is done.
-struct Open {
-    count: Rc<Cell<usize>>,
-    connection: std::task::Waker,
-}
-
-impl Open {
-    fn begin(count: &Rc<Cell<usize>>, cx: &TaskContext<'_>) -> Self {
-        count.set(count.get() + 1);
-        Self { count: count.clone(), connection: cx.waker().clone() }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.count.set(self.count.get() - 1);
-        self.connection.wake_by_ref();
     }
 }

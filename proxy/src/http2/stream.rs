@@ -5,11 +5,11 @@
 //! client gives up ends at once, and the node's connection with it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
-    task::Poll,
+    task::{Context as TaskContext, Poll, Waker},
     time::Instant,
 };
 
@@ -69,12 +69,42 @@ impl Connection {
     }
 }
 
+/// Counts a stream that is being served, and wakes the connection when it is done.
+pub struct Open {
+    count: Rc<Cell<usize>>,
+    connection: Waker,
+}
+
+impl Open {
+    /// One more of the connection whose task asks.
+    pub fn begin(count: &Rc<Cell<usize>>, cx: &TaskContext<'_>) -> Self {
+        count.set(count.get() + 1);
+        Self { count: count.clone(), connection: cx.waker().clone() }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.count.set(self.count.get() - 1);
+        self.connection.wake_by_ref();
+    }
+}
+
+/// A stream that a client opened.
+pub struct Opened {
+    /// Its connection.
+    pub connection: Rc<Connection>,
+    /// What is asked.
+    pub request: Request<RecvStream>,
+    /// The way back.
+    pub respond: SendResponse<Bytes>,
+    /// Counts it.
+    pub open: Open,
+}
+
 /// Serves one stream to its end.
-pub async fn serve(
-    connection: Rc<Connection>,
-    request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-) {
+pub async fn serve(opened: Opened) {
+    let Opened { connection, request, respond, open: _open } = opened;
     let began = Instant::now();
     let (parts, body) = request.into_parts();
     let half = SendHalf::new(respond);
