@@ -112,7 +112,8 @@ pub fn write_request<'f, I: Iterator<Item = (&'f str, &'f [u8])>>(
     };
     let method = if websocket { "GET" } else { parts.method };
     for text in [method, parts.path] {
-        if text.bytes().any(|octet| octet <= b' ' || octet == 0x7f) {
+        // Without an early end, so that many octets are looked at at once.
+        if text.bytes().fold(false, |bad, octet| bad | (octet <= b' ') | (octet == 0x7f)) {
             return Err(RequestRefusal::PseudoMalformed);
         }
     }
@@ -130,7 +131,9 @@ pub fn write_request<'f, I: Iterator<Item = (&'f str, &'f [u8])>>(
     for (name, value) in fields().filter(|(name, _)| !matches!(*name, "host" | "cookie")) {
         write_field(name, value, out);
     }
-    write_cookie(fields(), out);
+    if found.has_cookie {
+        write_cookie(fields(), out);
+    }
     if websocket {
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
         write_field("sec-websocket-key", parts.websocket_key.as_bytes(), out);
@@ -145,6 +148,7 @@ pub fn write_request<'f, I: Iterator<Item = (&'f str, &'f [u8])>>(
 struct Found<'f> {
     host: Option<&'f [u8]>,
     states_length: bool,
+    has_cookie: bool,
 }
 
 impl<'f> Found<'f> {
@@ -152,7 +156,8 @@ impl<'f> Found<'f> {
         parts: &RequestParts<'f>,
         fields: impl Iterator<Item = (&'f str, &'f [u8])>,
     ) -> Result<Self, RequestRefusal> {
-        let mut found = Self { host: parts.authority.map(str::as_bytes), states_length: false };
+        let host = parts.authority.map(str::as_bytes);
+        let mut found = Self { host, states_length: false, has_cookie: false };
         let mut host_fields = 0;
         let mut count = 0;
         for (name, value) in fields {
@@ -173,7 +178,10 @@ impl<'f> Found<'f> {
                 }
                 "content-length" => found.states_length = true,
                 // Crumbs are one field to HTTP/1; `write_cookie` bounds nothing the codec did not.
-                "cookie" => continue,
+                "cookie" => {
+                    found.has_cookie = true;
+                    continue;
+                }
                 _ => {}
             }
             count += 1;
@@ -190,16 +198,34 @@ impl<'f> Found<'f> {
 }
 
 fn check_octets(name: &str, value: &[u8]) -> Result<(), RequestRefusal> {
-    let is_name = |octet: u8| {
-        octet.is_ascii_lowercase() || octet.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&octet)
-    };
-    let breaks = |octet: &u8| matches!(octet, b'\r' | b'\n' | 0);
-    let padded = value.trim_ascii().len() != value.len();
-    if name.is_empty() || !name.bytes().all(is_name) || value.iter().any(breaks) || padded {
+    let is_name = name.bytes().fold(true, |good, octet| good & IS_NAME[usize::from(octet)]);
+    let breaks = |octet: u8| (octet == b'\r') | (octet == b'\n') | (octet == 0);
+    let broken = value.iter().fold(false, |bad, octet| bad | breaks(*octet));
+    let ends = [value.first(), value.last()];
+    let padded = ends.into_iter().flatten().any(u8::is_ascii_whitespace);
+    if name.is_empty() || !is_name || broken || padded {
         return Err(RequestRefusal::FieldMalformed);
     }
     Ok(())
 }
+
+/// The octets of a name: those of a token (RFC 9110 5.6.2) without upper case.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut octet = 0;
+    while octet < table.len() {
+        let letter = octet as u8;
+        table[octet] = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        octet += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn write_field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());

@@ -20,8 +20,9 @@ use router_core::{
     deadline::{Half, Watch},
 };
 
-/// A stretch of body up to this size is copied for the codec; a longer one is handed over.
-const COPIED_BYTES_MAX: usize = 4096;
+/// A stretch of body is handed over to the codec with its buffer, of which it fills at least this part;
+/// a shorter one is copied, so that what a slow peer does not take holds little more than it says.
+const FILLED_PART_MIN: usize = 16;
 
 /// Octets received on a stream, from a client or from a node.
 pub struct StreamReader {
@@ -176,7 +177,7 @@ impl Outflow {
         if length == 0 {
             return (Ok(()), buffer);
         }
-        let (mut bytes, spare) = if length <= COPIED_BYTES_MAX {
+        let (mut bytes, spare) = if length < buffer.capacity() / FILLED_PART_MIN {
             (Bytes::copy_from_slice(&buffer[start..]), buffer)
         } else {
             let size = if buffer.capacity() >= BODY_BYTES { Use::Body } else { Use::Reply };

@@ -2,7 +2,7 @@
 
 use std::{io, rc::Rc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_LENGTH};
 use http1_wire::{ReplyBody, ReplyEdit, ReplyFacts, ResponseHead};
 use router_core::deadline::Watch;
 
@@ -80,7 +80,9 @@ impl StreamWriter {
                     _ => None,
                 };
                 if let Some(length) = length {
-                    fields.insert(http::header::CONTENT_LENGTH, length.into());
+                    let mut digits = itoa::Buffer::new();
+                    let digits = HeaderValue::from_str(digits.format(length));
+                    fields.insert(CONTENT_LENGTH, digits.map_err(io::Error::other)?);
                 }
                 self.head(head.status, fields, body)
             }
