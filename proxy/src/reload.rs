@@ -8,6 +8,8 @@ mod admin;
 mod apply;
 mod difference;
 mod history;
+#[cfg(test)]
+mod live;
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
 //! The options that a running router cannot change: a reload names them and applies the rest.
 //!
-//! An option that is not in the table is live. An upgrade starts a new process, which reads all of
+//! An option that is not in the table is live, and `reload::live` says who applies it. An upgrade starts a new process, which reads all of
 //! them.
 
 use super::Settings;
