@@ -1,6 +1,6 @@
 //! Whether there is memory for new work: one state of the process, and how it comes about.
 //!
-//! A thread of its own looks at what is used and at the caps that hold ([`caps`]). From a cap on, new
+//! A thread of its own looks at what is used and at the caps that hold (`caps`). From a cap on, new
 //! connections and new nodes are refused; below 95 % of it they are welcome again. What is there goes
 //! on in any case: only an allocation that fails can end it, and this state is there so that none does.
 //! Workers read one flag when they accept, never per request.
