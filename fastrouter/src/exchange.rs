@@ -3,9 +3,9 @@
 //! A request without a body needs no second direction: its response is awaited and passed on. Everything
 //! else, and every response that is longer than one read, is a tunnel that is done with the answer.
 
-use std::{cell::Cell, io, rc::Rc};
+use std::{cell::Cell, io, rc::Rc, time::Duration};
 
-use proxy::{config::Timeouts, context::Context, relay::Reached};
+use proxy::{context::Context, relay::Reached};
 use router_core::{
     buffer::{self, Use},
     deadline::{GoneWhen, Half},
@@ -71,12 +71,24 @@ async fn send_packet(line: &mut PacketLine<'_>, reached: &mut Reached<'_>) -> io
     if sent == line.errand.bytes.len() {
         return Ok(());
     }
-    write.watch().arm(Half::Write, reached.policy.timeouts.write_stall);
     let bytes = std::mem::take(&mut line.errand.bytes);
-    let (result, bytes) = Box::pin(write.write_all(bytes, sent)).await;
-    write.watch().disarm(Half::Write);
+    let stall = reached.policy.timeouts.write_stall;
+    let (result, bytes) = Box::pin(send_rest(write, bytes, sent, stall)).await;
     line.errand.bytes = bytes;
     result
+}
+
+/// Sends what of `bytes` comes after those that were `sent`, and gives them all back.
+async fn send_rest(
+    write: &mut WriteHalf,
+    bytes: Vec<u8>,
+    sent: usize,
+    stall: Duration,
+) -> (io::Result<()>, Vec<u8>) {
+    write.watch().arm(Half::Write, stall);
+    let (result, bytes) = write.write_all(bytes, sent).await;
+    write.watch().disarm(Half::Write);
+    (result, bytes)
 }
 
 /// Passes a short response on; `None` if more than one read brings is to come.
@@ -107,7 +119,7 @@ async fn answer(
         passage.moved.from_second.set(passage.moved.from_second.get() + received as u64);
         let was_filled = bytes.len() == bytes.capacity();
         let is_last = stated == Some(passage.moved.from_second.get());
-        if pass_on(&mut line.write, bytes, is_last, timeouts).await.is_err() {
+        if pass_on(&mut line.write, bytes, is_last, timeouts.write_stall).await.is_err() {
             return Some(TunnelEnd::First);
         }
         if is_last {
@@ -123,25 +135,20 @@ async fn answer(
 /// just before their connections are closed.
 async fn pass_on(
     write: &mut WriteHalf,
-    bytes: Vec<u8>,
+    mut bytes: Vec<u8>,
     is_last: bool,
-    timeouts: &Timeouts,
+    stall: Duration,
 ) -> io::Result<()> {
     let mut sent = 0;
     if is_last {
         rest_of_turn().await;
         sent = write.send_now(&bytes)?;
     }
-    let bytes = match sent == bytes.len() {
-        true => bytes,
-        false => {
-            write.watch().arm(Half::Write, timeouts.write_stall);
-            let (result, bytes) = write.write_all(bytes, sent).await;
-            write.watch().disarm(Half::Write);
-            result?;
-            bytes
-        }
-    };
+    if sent < bytes.len() {
+        let result;
+        (result, bytes) = send_rest(write, bytes, sent, stall).await;
+        result?;
+    }
     buffer::give(Use::Reply, bytes);
     Ok(())
 }
