@@ -8,7 +8,6 @@
 mod caps;
 mod cgroup;
 mod trim;
-mod usage;
 
 use std::{
     io,

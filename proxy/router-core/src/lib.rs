@@ -32,6 +32,7 @@ pub mod io;
 pub mod listener;
 mod local_http;
 mod local_peer;
+pub mod memory_usage;
 pub mod metrics;
 pub mod pulse;
 pub mod runtime;

@@ -20,7 +20,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use catalog::{Counter, Latency, WorkerCell};
-pub use process::{ProcessFacts, resident_bytes};
+pub use process::ProcessFacts;
 pub use render::{Collector, Page};
 pub use shard::{HEAD_REJECT_REASONS_MAX, Shard};
 pub use table::TableCollector;

@@ -9,8 +9,9 @@ mod keys;
 use router_core::admin::access::Viewer;
 use router_core::admin::{AdminSource, OverviewQuestion, Readiness};
 use router_core::deadline;
+use router_core::memory_usage::MemoryUsage;
+use router_core::metrics::Latency;
 use router_core::metrics::histogram::BOUNDS_US;
-use router_core::metrics::{Latency, resident_bytes};
 use router_core::wall_clock::unix_now;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -239,7 +240,7 @@ fn router(state: &RouterState, now_ms: u64) -> Router {
         keys: table.len(),
         nodes: table.iter().map(|route| route.nodes().len()).sum(),
         in_flight: table.iter().map(|route| keys::in_flight(route)).sum(),
-        resident_bytes: resident_bytes(),
+        resident_bytes: MemoryUsage::now().map(|usage| usage.resident),
         memory: memory(state),
         connections_open: state.metrics.connections_open(),
         workers: own::workers(state)

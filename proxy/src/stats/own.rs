@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use route_table::{Dotsplit, Speech, Table};
 use router_core::admin::{AdminSource, Readiness};
-use router_core::metrics::{Counter, WorkerCell, catalog, resident_bytes};
+use router_core::memory_usage::MemoryUsage;
+use router_core::metrics::{Counter, WorkerCell, catalog};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -133,7 +134,7 @@ impl Stats {
             ready: state.readiness() == Readiness::Ready,
             started_unix: state.process.started_unix(),
             uptime_s: state.process.uptime_s(),
-            resident_bytes: resident_bytes(),
+            resident_bytes: MemoryUsage::now().map(|usage| usage.resident),
             memory: memory(state),
             listeners: listeners.chain(relays).collect(),
             subscribe: facts.subscribe.iter().map(ToString::to_string).collect(),

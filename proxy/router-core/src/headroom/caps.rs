@@ -3,8 +3,8 @@
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use super::cgroup::{self, Group};
-use super::usage::Usage;
 use super::{Cap, CapOf, MemoryMax};
+use crate::memory_usage::MemoryUsage;
 
 /// Looks between two searches for control groups: a process is hardly ever moved.
 const LOOKS_PER_SEARCH: u32 = 600;
@@ -22,13 +22,13 @@ pub struct Caps {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct AddressSpace {
     limit: u64,
-    at_first: Usage,
+    at_first: MemoryUsage,
 }
 
 impl AddressSpace {
     /// What counts: the space at first, and memory that came since. The allocator reserves space for
     /// its threads, fills it later and never gives it up, so the space of now says nothing about room.
-    fn used(self, now: Usage) -> u64 {
+    fn used(self, now: MemoryUsage) -> u64 {
         let came = now.anonymous.saturating_sub(self.at_first.anonymous);
         self.at_first.address_space + came
     }
@@ -46,7 +46,7 @@ impl Caps {
     pub fn nearest(&mut self, max: MemoryMax) -> Option<Cap> {
         match max {
             MemoryMax::Off => None,
-            MemoryMax::Bytes(refuse_from) => Usage::now().map(|usage| Cap {
+            MemoryMax::Bytes(refuse_from) => MemoryUsage::now().map(|usage| Cap {
                 of: CapOf::Setting,
                 base: 0,
                 refuse_from,
@@ -65,7 +65,7 @@ impl Caps {
             self.looks_left = LOOKS_PER_SEARCH;
         }
         self.looks_left -= 1;
-        let Some(own) = Usage::now() else { return Vec::new() };
+        let Some(own) = MemoryUsage::now() else { return Vec::new() };
         let caps = self.groups.iter().filter_map(|group| {
             let (limit, used) = (group.limit()?, group.used()?);
             let others = used.all.saturating_sub(own.anonymous + used.sockets);
@@ -81,7 +81,7 @@ impl Caps {
             self.address_space = None;
             return None;
         }
-        let now = Usage::now()?;
+        let now = MemoryUsage::now()?;
         let known = self.address_space.filter(|known| known.limit == limit);
         let space = known.unwrap_or(AddressSpace { limit, at_first: now });
         self.address_space = Some(space);
@@ -122,7 +122,10 @@ mod tests {
     }
 
     fn space(limit: u64, address_space: u64) -> AddressSpace {
-        AddressSpace { limit, at_first: Usage { anonymous: 40, address_space } }
+        AddressSpace {
+            limit,
+            at_first: MemoryUsage { anonymous: 40, address_space, ..MemoryUsage::default() },
+        }
     }
 
     #[test]
@@ -134,7 +137,13 @@ mod tests {
 
     #[test]
     fn of_the_address_space_only_memory_that_came_counts() {
-        let used = |anonymous| space(1000, 500).used(Usage { anonymous, address_space: 800 });
+        let used = |anonymous| {
+            space(1000, 500).used(MemoryUsage {
+                anonymous,
+                address_space: 800,
+                ..MemoryUsage::default()
+            })
+        };
         assert_eq!((used(240), used(40), used(10)), (700, 500, 500));
     }
 }

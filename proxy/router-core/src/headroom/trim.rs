@@ -47,8 +47,8 @@ fn give_back() {}
 
 #[cfg(test)]
 mod tests {
-    use super::super::usage::Usage;
     use super::*;
+    use crate::memory_usage::MemoryUsage;
 
     /// Goal: memory freed below a block in use is given back. Method: many blocks, of which every
     /// hundredth stays.
@@ -57,7 +57,7 @@ mod tests {
         const BLOCKS: usize = 16_384;
         const BYTES: usize = 4096;
         let mut blocks: Vec<_> = (0..BLOCKS).map(|n| Some(vec![n as u8; BYTES])).collect();
-        let full = Usage::now().unwrap().anonymous;
+        let full = MemoryUsage::now().unwrap().anonymous;
         for (n, block) in blocks.iter_mut().enumerate() {
             if n % 100 != 99 {
                 *block = None;
@@ -66,7 +66,7 @@ mod tests {
         let mut trim = Trim::default();
         let now = Instant::now();
         assert!(trim.if_due(now));
-        let left = Usage::now().unwrap().anonymous;
+        let left = MemoryUsage::now().unwrap().anonymous;
         assert!(left + (BLOCKS * BYTES / 2) as u64 <= full, "{left} of {full} left");
         assert!(blocks.iter().flatten().all(|block| block.len() == BYTES));
         assert!(!trim.if_due(now + PAUSE_MIN / 2), "who allocates is not made to wait again");

@@ -10,6 +10,7 @@ use nix::sys::time::TimeValLike;
 
 use super::catalog;
 use super::{Collector, Page};
+use crate::memory_usage::MemoryUsage;
 use crate::wall_clock::unix_now;
 
 /// Facts of this process that are fixed at its start.
@@ -56,8 +57,8 @@ impl Collector for ProcessFacts {
             let us = (usage.user_time() + usage.system_time()).num_microseconds();
             page.seconds(&catalog::PROCESS_CPU, &[], us.max(0) as u64);
         }
-        if let Some(bytes) = resident_bytes() {
-            page.sample(&catalog::PROCESS_MEMORY, &[], bytes);
+        if let Some(usage) = MemoryUsage::now() {
+            page.sample(&catalog::PROCESS_MEMORY, &[], usage.resident);
         }
         if let Ok(fds) = fs::read_dir("/proc/self/fd") {
             // Less the one that reads the directory.
@@ -67,14 +68,6 @@ impl Collector for ProcessFacts {
             page.sample(&catalog::PROCESS_MAX_FDS, &[], soft);
         }
     }
-}
-
-/// Resident memory of this process, from `VmRSS` of `/proc/self/status`.
-pub fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let rest = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = rest.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]
