@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::harness::datagram::{plain, send};
 use crate::harness::packet::{Recorder, ask, get_packet, packet};
+use crate::harness::port::Port;
 use crate::harness::router::Subscribe;
 use crate::harness::{Router, eventually};
 
@@ -27,12 +28,6 @@ fn unix_node(path: &Path, name: &'static str) {
 
 fn status(answer: &[u8]) -> String {
     String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).into_owned()
-}
-
-/// An address that refuses.
-fn refusing() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
-    listener.local_addr().expect("a socket").to_string()
 }
 
 #[test]
@@ -84,11 +79,13 @@ fn hosts_are_served_by_the_sockets_of_their_names_and_nothing_outside() {
 fn a_dead_node_is_replaced_by_the_fallback_with_its_modifiers() {
     let spare = Recorder::start("B");
     let spare_at = spare.address().to_string();
+    // Nobody listens there, and nobody else gets these ports meanwhile.
+    let refusing = [(); 3].map(|()| Port::reserve());
+    let [first, dead, routed] = refusing.each_ref().map(|port| port.1.to_string());
     let router = Router::setup()
-        .args(["--fallback", &refusing(), "--fallback", &spare_at])
+        .args(["--fallback", &first, "--fallback", &spare_at])
         .subscribe(Subscribe::Udp)
         .start();
-    let dead = refusing();
     let fields = [("key", "a.example"), ("address", &dead), ("modifier1", "5")];
     send(router.subscribe(), &plain(0, &fields));
     router.wait_for_nodes("a.example", 1);
@@ -98,7 +95,7 @@ fn a_dead_node_is_replaced_by_the_fallback_with_its_modifiers() {
     assert_eq!(status(&ask(router.http(), &get_packet("zzz"))), "404", "not for unknown keys");
     let router = Router::setup()
         .args(["--fallback", &spare_at, "--fallback-on-no-key"])
-        .route(format!("a.example={}", refusing()))
+        .route(format!("a.example={routed}"))
         .start();
     assert!(ask(router.http(), &get_packet("zzz")).ends_with(b"B"));
 }
@@ -117,6 +114,7 @@ fn the_fallback_key_serves_hosts_that_nobody_has() {
 fn failures_are_answered_with_their_status_or_closed_if_so_asked() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refusing = Port::reserve();
     let (silent_at, hanging_at) = (silent.local_addr().unwrap(), hanging.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in silent.incoming() {
@@ -126,7 +124,7 @@ fn failures_are_answered_with_their_status_or_closed_if_so_asked() {
     for (closes, statuses) in [(false, ["404", "502", "502", "504"]), (true, ["", "", "", ""])] {
         let setup = Router::setup()
             .config("timeouts = { first-byte = \"300ms\" }")
-            .route(format!("refuses.example={}", refusing()))
+            .route(format!("refuses.example={}", refusing.1))
             .route(format!("closes.example={silent_at}"))
             .route(format!("hangs.example={hanging_at}"));
         let setup = if closes { setup.args(["--close-on-failure"]) } else { setup };
