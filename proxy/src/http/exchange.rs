@@ -81,7 +81,7 @@ enum Body<'c> {
 pub async fn run(
     ctx: &Context,
     client: Client<'_>,
-    mut plan: Plan,
+    plan: &mut Plan,
     record: &mut Record,
 ) -> Outcome {
     let policy = ctx.shared.policies.get(plan.policy);
@@ -103,18 +103,18 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    async fn run(mut self, mut plan: Plan) -> Outcome {
+    async fn run(&mut self, plan: &mut Plan) -> Outcome {
         if let (Wish::RtspSending, Some(pair)) = (plan.wish, &plan.pair)
             && Box::pin(over_http::is_open(self.ctx, pair)).await
         {
             return Box::pin(self.pour(plan)).await;
         }
-        let body = match self.place_body(&plan) {
-            Body::Coming if self.must_hold(&plan) => match Box::pin(self.hold_body(&plan)).await {
+        let body = match self.place_body(plan) {
+            Body::Coming if self.must_hold(plan) => match Box::pin(self.hold_body(plan)).await {
                 Ok(held) => {
                     let length = Held::Bytes(held.bytes().len() as u64);
                     match self.judge_again(length) {
-                        Ok(again) => plan = again,
+                        Ok(again) => *plan = again,
                         Err(unplanned) => return Outcome::Answer(unplanned.refusal()),
                     }
                     Body::Held(held)
@@ -155,7 +155,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Tries nodes until one answers, none is left, or the request cannot be sent again.
-    async fn attempts(mut self, mut plan: Plan, body: &Body<'a>) -> Outcome {
+    async fn attempts(&mut self, plan: &mut Plan, body: &Body<'a>) -> Outcome {
         let held = match body {
             Body::Held(held) => Held::Bytes(held.bytes().len() as u64),
             Body::Here(_) | Body::Coming => Held::No,
@@ -165,7 +165,7 @@ impl<'a> Exchange<'a> {
         let mut waits = None;
         for attempt in 1.. {
             if let Some(waits) = waits.take() {
-                match self.wake(waits, &mut plan, held).await {
+                match self.wake(waits, plan, held).await {
                     Ok(()) => {}
                     Err(failure) => return self.failed(failure, 0),
                 }
@@ -173,7 +173,7 @@ impl<'a> Exchange<'a> {
             let progressed = Progressed::of(&self.record.trace);
             let in_flight = match plan.room.take() {
                 None => InFlight::begin(&plan.node),
-                Some(room) => match Box::pin(self.wait_for_room(&mut plan, room, held)).await {
+                Some(room) => match Box::pin(self.wait_for_room(plan, room, held)).await {
                     Ok(begun) => begun,
                     Err(failure) => return self.failed(failure, 0),
                 },
@@ -183,7 +183,7 @@ impl<'a> Exchange<'a> {
                 Err(failure) => (failure, Progress::Unconnected, Reuse::Fresh),
                 Ok(mut upstream) => {
                     let reuse = upstream.reuse;
-                    match self.attempt(&mut plan, &mut upstream, body, &progressed).await {
+                    match self.attempt(plan, &mut upstream, body, &progressed).await {
                         Ok(finished) if finished.switched => {
                             return self.switch(node, upstream, plan.pair.take(), in_flight);
                         }
@@ -214,7 +214,7 @@ impl<'a> Exchange<'a> {
                 Retry::NextNode => self.tried.push(node.id),
             }
             match self.judge_again(held) {
-                Ok(again) => plan = again,
+                Ok(again) => *plan = again,
                 Err(Unplanned::Asleep(asleep)) => waits = Some(Box::new((*asleep, failure))),
                 // No node is left: what the last one did says more than that.
                 Err(_refusal) => return self.failed(failure, 0),
@@ -226,7 +226,7 @@ impl<'a> Exchange<'a> {
 
     /// Leaves a tunnel, which is counted for as long as it lasts.
     fn switch(
-        self,
+        &mut self,
         node: Arc<Node>,
         upstream: NodeConn,
         pair: Option<Box<Pair>>,
@@ -235,7 +235,7 @@ impl<'a> Exchange<'a> {
         node.load.note_success();
         let pairs = &self.ctx.shared.rtsp_pairs;
         let counted = Counted {
-            admitted: self.admitted,
+            admitted: std::mem::take(&mut self.admitted),
             in_flight: Some(in_flight),
             session: pair.map(|pair| pairs.open(*pair, &node)),
         };
@@ -355,7 +355,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn finish(self, node: &Node, upstream: NodeConn, finished: Finished) -> Outcome {
+    fn finish(&mut self, node: &Node, upstream: NodeConn, finished: Finished) -> Outcome {
         blame::note_answer(self.ctx, self.policy, node, self.record.status);
         let reusable = finished.upstream_clean
             && finished.request_done
@@ -370,7 +370,7 @@ impl<'a> Exchange<'a> {
         Outcome::Complete(finished)
     }
 
-    fn failed(self, failure: Failure, sent: u64) -> Outcome {
+    fn failed(&mut self, failure: Failure, sent: u64) -> Outcome {
         self.record.termination = failure.termination;
         if matches!(failure.termination.side, FaultOf::Upstream | FaultOf::UpstreamDeadline) {
             self.ctx.shard.add(Counter::UpstreamFailures, 1);

@@ -27,7 +27,7 @@ use super::{
     conclude::{conclude, termination_of},
     exchange::{self, Client, Outcome},
     inbound::Inbound,
-    judge::{Held, Judged, Pace, Refusal, Round, judge},
+    judge::{Held, Judged, Pace, Plan, Refusal, Round, judge},
     record::Record,
     reply::{self, Persistence},
 };
@@ -185,11 +185,13 @@ impl Session {
 
     /// Serves one request, from its first bytes until the connection may rest.
     async fn serve_one(&mut self) -> Next {
-        let arrival = self.arrive().await;
+        let mut arrival = self.arrive().await;
         self.unfinished = None;
-        let after = match arrival {
-            Arrival::Ended => self.end_of_input().await,
-            Arrival::Judged(judged) => self.answer(judged).await,
+        let after = match &mut arrival {
+            // Lent, because a plan is too large to be handed on by value from step to step.
+            Arrival::Judged(Judged::Admitted(plan)) => self.exchange(plan).await,
+            // Boxed, so that the others do not carry its state.
+            _ => Box::pin(self.answer_otherwise(arrival)).await,
         };
         match after {
             After::Keep => {}
@@ -301,6 +303,13 @@ impl Session {
         after
     }
 
+    async fn answer_otherwise(&mut self, arrival: Arrival) -> After {
+        match arrival {
+            Arrival::Ended => self.end_of_input().await,
+            Arrival::Judged(judged) => self.answer(judged).await,
+        }
+    }
+
     async fn answer(&mut self, judged: Judged) -> After {
         self.reader.watch().disarm(Half::Read);
         match judged {
@@ -317,32 +326,35 @@ impl Session {
                 self.conclude(&record);
                 after
             }
-            // Boxed, so that HTTP does not carry its state.
-            Judged::Rtsp(call) => Box::pin(self.converse(*call)).await,
-            Judged::Admitted(plan) => {
-                self.policy = plan.policy;
-                self.ctx.shard.add(Counter::Requests, 1);
-                let mut record = Record::begin(self.began, plan.head_bytes);
-                record.trace = std::mem::take(&mut self.trace);
-                self.inbound.hold_head(plan.head_bytes);
-                let client = Client {
-                    conn: &self.conn,
-                    reader: &mut self.reader,
-                    writer: &mut self.writer,
-                    inbound: &mut self.inbound,
-                };
-                let after = match exchange::run(&self.ctx, client, plan, &mut record).await {
-                    Outcome::Complete(finished) if finished.client_stays => After::Keep,
-                    Outcome::Complete(finished) if finished.request_done => After::Close,
-                    Outcome::Complete(_) => After::Linger,
-                    Outcome::Answer(refusal) => self.refuse(&refusal, &mut record).await,
-                    Outcome::Switched(switched) => return self.switch(switched, record).await,
-                    Outcome::Broken | Outcome::Tunnelled => After::Abort,
-                };
-                self.conclude(&record);
-                after
-            }
+            Judged::Rtsp(call) => self.converse(*call).await,
+            Judged::Admitted(mut plan) => self.exchange(&mut plan).await,
         }
+    }
+
+    /// Has a node answer a request.
+    async fn exchange(&mut self, plan: &mut Plan) -> After {
+        self.reader.watch().disarm(Half::Read);
+        self.policy = plan.policy;
+        self.ctx.shard.add(Counter::Requests, 1);
+        let mut record = Record::begin(self.began, plan.head_bytes);
+        record.trace = std::mem::take(&mut self.trace);
+        self.inbound.hold_head(plan.head_bytes);
+        let client = Client {
+            conn: &self.conn,
+            reader: &mut self.reader,
+            writer: &mut self.writer,
+            inbound: &mut self.inbound,
+        };
+        let after = match exchange::run(&self.ctx, client, plan, &mut record).await {
+            Outcome::Complete(finished) if finished.client_stays => After::Keep,
+            Outcome::Complete(finished) if finished.request_done => After::Close,
+            Outcome::Complete(_) => After::Linger,
+            Outcome::Answer(refusal) => self.refuse(&refusal, &mut record).await,
+            Outcome::Switched(switched) => return self.switch(switched, record).await,
+            Outcome::Broken | Outcome::Tunnelled => After::Abort,
+        };
+        self.conclude(&record);
+        after
     }
 
     async fn refuse(&mut self, refusal: &Refusal, record: &mut Record) -> After {

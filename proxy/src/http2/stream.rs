@@ -211,7 +211,7 @@ impl Stream {
                 record.termination = termination_of(&refusal);
                 refusal
             }
-            Judged::Admitted(plan) => {
+            Judged::Admitted(mut plan) => {
                 ctx.shard.add(Counter::Requests, 1);
                 let client = Client {
                     conn,
@@ -219,7 +219,7 @@ impl Stream {
                     writer: &mut self.writer,
                     inbound: &mut self.inbound,
                 };
-                match exchange::run(ctx, client, plan, record).await {
+                match exchange::run(ctx, client, &mut plan, record).await {
                     Outcome::Answer(refusal) => refusal,
                     Outcome::Switched(switched) => {
                         let (reader, writer) = (&mut self.reader, &mut self.writer);

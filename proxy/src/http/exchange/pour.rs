@@ -35,25 +35,25 @@ pub async fn pass_on(
 
 impl Exchange<'_> {
     /// The sending half of a session tunnelled in HTTP: sends the head and from then on whatever comes, to the one node that knows the session.
-    pub(super) async fn pour(mut self, plan: Plan) -> Outcome {
+    pub(super) async fn pour(&mut self, plan: &mut Plan) -> Outcome {
         debug_assert!(self.tried.is_empty(), "there is no other node to try");
-        let node = plan.node;
+        let node = plan.node.clone();
         let _in_flight = InFlight::begin(&node);
         let mut upstream = match self.check_out(&node, Checkout::Fresh).await {
             Ok(upstream) => upstream,
             Err(failure) => return self.failed(failure, 0),
         };
         let timeouts = &self.policy.timeouts;
-        match send_request(&mut upstream.write, timeouts, plan.request).await {
+        match send_request(&mut upstream.write, timeouts, std::mem::take(&mut plan.request)).await {
             Ok(_spent) => self.tunnel(node, upstream).await,
             Err(failure) => self.failed(failure, 0),
         }
     }
 
     /// Makes a tunnel of both connections, until it ends.
-    async fn tunnel(self, node: Arc<Node>, upstream: NodeConn) -> Outcome {
+    async fn tunnel(&mut self, node: Arc<Node>, upstream: NodeConn) -> Outcome {
         let switched = Switched::new(node, upstream, &self.policy.timeouts, Counted::default());
-        let Client { reader, writer, inbound, .. } = self.client;
+        let Client { reader, writer, inbound, .. } = &mut self.client;
         switched.pass(reader, writer, inbound, self.record).await;
         Outcome::Tunnelled
     }
