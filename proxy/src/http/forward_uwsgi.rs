@@ -7,7 +7,7 @@
 
 use http1_wire::{RequestFraming, Version, decode_path, write_via};
 use router_core::buffer::{self, Use};
-use uwsgi_wire::{EncodeError, PacketWriter};
+use uwsgi_wire::{EncodeError, PacketWriter, WireKey};
 
 use super::{
     forward::Forward,
@@ -15,6 +15,13 @@ use super::{
     raw_body::packet_modifier1,
 };
 use crate::{context::Scheme, policy::ServerName};
+
+/// A key that is put together when this is compiled.
+macro_rules! key {
+    ($name:literal) => {
+        const { &WireKey::new($name) }
+    };
+}
 
 /// Appends the packet for a uwsgi node.
 ///
@@ -62,25 +69,25 @@ fn write_request_vars(
     packet: &mut PacketWriter<'_>,
 ) -> Result<(), EncodeError> {
     let head = forward.head;
-    packet.pair(b"REQUEST_METHOD", head.method.as_str().as_bytes())?;
+    packet.pair_of(key!("REQUEST_METHOD"), head.method.as_str().as_bytes())?;
     match head.target.query() {
         Some(query) => {
-            packet.pair(b"PATH_INFO", path)?;
-            packet.pair(b"REQUEST_URI", head.target.raw())?;
-            packet.pair(b"QUERY_STRING", query)?;
+            packet.pair_of(key!("PATH_INFO"), path)?;
+            packet.pair_of(key!("REQUEST_URI"), head.target.raw())?;
+            packet.pair_of(key!("QUERY_STRING"), query)?;
         }
         None => {
-            packet.pair(b"REQUEST_URI", head.target.raw())?;
-            packet.pair(b"PATH_INFO", path)?;
-            packet.pair(b"QUERY_STRING", b"")?;
+            packet.pair_of(key!("REQUEST_URI"), head.target.raw())?;
+            packet.pair_of(key!("PATH_INFO"), path)?;
+            packet.pair_of(key!("QUERY_STRING"), b"")?;
         }
     }
     let protocol: &[u8] = match head.version {
         Version::Http10 => b"HTTP/1.0",
         Version::Http11 => b"HTTP/1.1",
     };
-    packet.pair(b"SERVER_PROTOCOL", protocol)?;
-    packet.pair(b"SCRIPT_NAME", b"")
+    packet.pair_of(key!("SERVER_PROTOCOL"), protocol)?;
+    packet.pair_of(key!("SCRIPT_NAME"), b"")
 }
 
 fn write_connection_vars(
@@ -92,21 +99,21 @@ fn write_connection_vars(
         ServerName::Machine => &forward.ctx.shared.hostname,
         ServerName::HttpHost => forward.host.host(),
     };
-    packet.pair(b"SERVER_NAME", server_name.as_bytes())?;
-    packet.pair(b"SERVER_PORT", forward.conn.local_port.as_bytes())?;
-    packet.pair(b"UWSGI_ROUTER", b"http")?;
+    packet.pair_of(key!("SERVER_NAME"), server_name.as_bytes())?;
+    packet.pair_of(key!("SERVER_PORT"), forward.conn.local_port.as_bytes())?;
+    packet.pair_of(key!("UWSGI_ROUTER"), b"http")?;
     if from.scheme == Scheme::Https {
-        packet.pair(b"HTTPS", b"on")?;
+        packet.pair_of(key!("HTTPS"), b"on")?;
     }
     if let Some(cert) = &forward.conn.client_cert {
-        packet.pair(b"HTTPS_CLIENT_CERTIFICATE", &cert.der)?;
-        packet.pair(b"HTTPS_DN", cert.dn.as_bytes())?;
+        packet.pair_of(key!("HTTPS_CLIENT_CERTIFICATE"), &cert.der)?;
+        packet.pair_of(key!("HTTPS_DN"), cert.dn.as_bytes())?;
         if let Some(pem) = &cert.pem {
-            packet.pair(b"HTTPS_CC", pem.as_bytes())?;
+            packet.pair_of(key!("HTTPS_CC"), pem.as_bytes())?;
         }
     }
-    packet.pair(b"REMOTE_ADDR", from.ip_text.as_bytes())?;
-    packet.pair(b"REMOTE_PORT", itoa::Buffer::new().format(from.port).as_bytes())
+    packet.pair_of(key!("REMOTE_ADDR"), from.ip_text.as_bytes())?;
+    packet.pair_of(key!("REMOTE_PORT"), itoa::Buffer::new().format(from.port).as_bytes())
 }
 
 /// The client's fields in order of first appearance. Fields of one name become one var, joined as
@@ -121,19 +128,22 @@ fn write_header_vars(
             || forward.trace.is_some_and(|trace| trace.replaces(name))
     };
     let fields = || forward.head.forwarded_fields().filter(|(name, _)| !is_ours(name));
-    packet.pair(b"HTTP_HOST", forward.host.host_port().as_bytes())?;
+    packet.pair_of(key!("HTTP_HOST"), forward.host.host_port().as_bytes())?;
     match forward.framing {
         RequestFraming::None => {}
         RequestFraming::Length(bytes) => {
-            packet.pair(b"CONTENT_LENGTH", itoa::Buffer::new().format(bytes).as_bytes())?;
+            packet.pair_of(key!("CONTENT_LENGTH"), itoa::Buffer::new().format(bytes).as_bytes())?;
         }
         // Written anew, as the chunks are.
-        RequestFraming::Chunked => packet.pair(b"HTTP_TRANSFER_ENCODING", b"chunked")?,
+        RequestFraming::Chunked => packet.pair_of(key!("HTTP_TRANSFER_ENCODING"), b"chunked")?,
     }
     if Wish::of(forward.head) == Wish::WebSocket {
         // What an application needs to answer the handshake (spec http-router.md 4.3).
-        packet.pair(b"HTTP_UPGRADE", b"websocket")?;
-        packet.pair(b"HTTP_CONNECTION", b"Upgrade")?;
+        packet.pair_of(key!("HTTP_UPGRADE"), b"websocket")?;
+        packet.pair_of(key!("HTTP_CONNECTION"), b"Upgrade")?;
+    }
+    if !may_repeat(fields().map(|(name, _)| name)) {
+        return fields().try_for_each(|(name, value)| write_header_var(name, value, packet));
     }
     for (at, (name, value)) in fields().enumerate() {
         let same = |other: &(&str, &[u8])| other.0.eq_ignore_ascii_case(name);
@@ -157,13 +167,33 @@ fn write_header_vars(
     Ok(())
 }
 
+/// Whether some name may be there twice, in any case. Most heads repeat none, and then need not be
+/// compared name by name.
+fn may_repeat<'n>(names: impl Iterator<Item = &'n str>) -> bool {
+    let mut seen = [0u64; 16];
+    for name in names {
+        let [first, .., last] = name.as_bytes() else {
+            // A name of one byte is rare enough.
+            return true;
+        };
+        let letters = usize::from(first | 0x20) * 37 + usize::from(last | 0x20) * 5;
+        let place = (letters + name.len() * 131) % (seen.len() * 64);
+        let bit = 1 << (place % 64);
+        if seen[place / 64] & bit != 0 {
+            return true;
+        }
+        seen[place / 64] |= bit;
+    }
+    false
+}
+
 fn write_header_var(
     name: &str,
     value: &[u8],
     packet: &mut PacketWriter<'_>,
 ) -> Result<(), EncodeError> {
     if name.eq_ignore_ascii_case("content-type") {
-        return packet.pair(b"CONTENT_TYPE", value);
+        return packet.pair_of(key!("CONTENT_TYPE"), value);
     }
     packet.pair_mapped(b"HTTP_", name.as_bytes(), cgi_octet, value)
 }
@@ -179,23 +209,40 @@ fn write_forwarded_vars(
 ) -> Result<(), EncodeError> {
     let claims = forward.from.claims();
     claims.write_for(scratch);
-    packet.pair(b"HTTP_X_FORWARDED_FOR", scratch)?;
-    packet.pair(b"HTTP_X_FORWARDED_PROTO", claims.proto.as_bytes())?;
-    packet.pair(b"HTTP_X_FORWARDED_HOST", claims.host.as_bytes())?;
-    packet.pair(b"HTTP_X_FORWARDED_PORT", claims.port.as_bytes())?;
+    packet.pair_of(key!("HTTP_X_FORWARDED_FOR"), scratch)?;
+    packet.pair_of(key!("HTTP_X_FORWARDED_PROTO"), claims.proto.as_bytes())?;
+    packet.pair_of(key!("HTTP_X_FORWARDED_HOST"), claims.host.as_bytes())?;
+    packet.pair_of(key!("HTTP_X_FORWARDED_PORT"), claims.port.as_bytes())?;
     scratch.clear();
     claims.write_forwarded(scratch);
-    packet.pair(b"HTTP_FORWARDED", scratch)?;
+    packet.pair_of(key!("HTTP_FORWARDED"), scratch)?;
     scratch.clear();
     write_via(forward.head, &forward.ctx.shared.headers.via, scratch);
     if !scratch.is_empty() {
-        packet.pair(b"HTTP_VIA", scratch)?;
+        packet.pair_of(key!("HTTP_VIA"), scratch)?;
     }
     if !forward.request_id.is_empty() {
-        packet.pair(b"HTTP_X_REQUEST_ID", forward.request_id)?;
+        packet.pair_of(key!("HTTP_X_REQUEST_ID"), forward.request_id)?;
     }
     if let Some(trace) = &forward.trace {
-        packet.pair(b"HTTP_TRACEPARENT", &trace.parent.text())?;
+        packet.pair_of(key!("HTTP_TRACEPARENT"), &trace.parent.text())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_repeat;
+
+    #[test]
+    fn a_name_that_is_there_twice_is_always_noticed() {
+        let names = ["Accept", "accept-language", "Accept-Encoding", "Cookie", "User-Agent", "x-a"];
+        assert!(!may_repeat(names.into_iter()));
+        for name in names {
+            for again in [name.to_lowercase(), name.to_uppercase()] {
+                assert!(may_repeat(names.into_iter().chain([&*again])), "{again}");
+            }
+        }
+        assert!(may_repeat(["a"].into_iter()), "not looked at");
+    }
 }

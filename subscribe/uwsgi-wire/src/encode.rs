@@ -28,6 +28,8 @@ impl PacketSink for Vec<u8> {
         true
     }
 
+    // A length of two bytes is then a store and not a copy.
+    #[inline]
     fn append(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -78,6 +80,30 @@ impl PacketSink for SliceSink<'_> {
     }
 }
 
+/// The key of a pair as it stands in a packet, its length before it: what is always sent is put together when
+/// the program is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct WireKey {
+    bytes: [u8; LENGTH_BYTES + WIRE_KEY_BYTES_MAX],
+    length: usize,
+}
+
+impl WireKey {
+    /// The key `name`, of 1 to 30 bytes; others do not compile where this is a constant.
+    #[must_use]
+    pub const fn new(name: &str) -> Self {
+        let (from, mut bytes) = (name.as_bytes(), [0; LENGTH_BYTES + WIRE_KEY_BYTES_MAX]);
+        assert!(!from.is_empty() && from.len() <= WIRE_KEY_BYTES_MAX, "1 to 30 bytes");
+        bytes[0] = from.len() as u8;
+        let mut at = 0;
+        while at < from.len() {
+            bytes[LENGTH_BYTES + at] = from[at];
+            at += 1;
+        }
+        Self { bytes, length: LENGTH_BYTES + from.len() }
+    }
+}
+
 /// Writes one packet: start, pairs, finish.
 #[derive(Debug)]
 pub struct PacketWriter<'s, S: PacketSink = Vec<u8>> {
@@ -109,6 +135,17 @@ impl<'s, S: PacketSink> PacketWriter<'s, S> {
     pub fn pair(&mut self, key: &[u8], value: &[u8]) -> Result<(), EncodeError> {
         self.admit(key.len(), value.len())?;
         self.append_string(key);
+        self.append_string(value);
+        Ok(())
+    }
+
+    /// Appends one pair whose key is known beforehand.
+    ///
+    /// # Errors
+    /// As [`PacketWriter::pair`], but for the empty key.
+    pub fn pair_of(&mut self, key: &WireKey, value: &[u8]) -> Result<(), EncodeError> {
+        self.admit(key.length - LENGTH_BYTES, value.len())?;
+        self.sink.append(&key.bytes[..key.length]);
         self.append_string(value);
         Ok(())
     }
@@ -203,6 +240,7 @@ pub enum EncodeError {
 }
 
 const MAPPED_CHUNK_BYTES: usize = 64;
+const WIRE_KEY_BYTES_MAX: usize = 30;
 
 #[cfg(test)]
 mod tests {
@@ -253,6 +291,22 @@ mod tests {
         let mut tiny = [0; 3];
         let mut sink = SliceSink::new(&mut tiny);
         assert!(matches!(PacketWriter::start(&mut sink, 0, 0), Err(EncodeError::NoRoom)));
+    }
+
+    #[test]
+    fn key_known_beforehand_is_written_as_any_other() {
+        const LONGEST: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_123";
+        let (mut buffer, mut known) = (Vec::new(), Vec::new());
+        let mut writer = PacketWriter::start(&mut buffer, 0, 0).unwrap();
+        let mut other = PacketWriter::start(&mut known, 0, 0).unwrap();
+        for (key, name) in [(WireKey::new("K"), "K"), (WireKey::new(LONGEST), LONGEST)] {
+            writer.pair(name.as_bytes(), b"value").unwrap();
+            other.pair_of(&key, b"value").unwrap();
+        }
+        let rest = vec![b'x'; BODY_BYTES_MAX];
+        assert_eq!(other.pair_of(&WireKey::new("K"), &rest), Err(EncodeError::BodyTooLong));
+        assert_eq!(writer.finish(), other.finish());
+        assert_eq!(buffer, known);
     }
 
     #[test]

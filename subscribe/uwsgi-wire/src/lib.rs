@@ -25,5 +25,5 @@ pub mod header;
 pub mod modifier;
 
 pub use dict::{DictError, Pair, Pairs};
-pub use encode::{EncodeError, PacketSink, PacketWriter, SliceSink};
+pub use encode::{EncodeError, PacketSink, PacketWriter, SliceSink, WireKey};
 pub use header::{HEADER_BYTES, Header, Packet, PacketError};
