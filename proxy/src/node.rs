@@ -113,6 +113,17 @@ impl NodeWriter {
         }
     }
 
+    /// Sends what a connection takes now, as [`WriteHalf::send_now`] does.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(half) => half.send_now(bytes),
+            Self::Stream(_) => Ok(0),
+        }
+    }
+
     /// Whether a body of unstated length goes as bare payload, and not in the chunked coding.
     pub fn is_stream(&self) -> bool {
         matches!(self, Self::Stream(_))

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use router_core::{
     deadline::Half,
     termination::{Phase, Side},
+    upstream::Reuse,
 };
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     failure::{Cause, Failure},
     inbound::Inbound,
     raw_body::BodyUntil,
-    request_body::{BodyEnd, BodyPump, end_request, send_request},
+    request_body::{BodyEnd, BodyPump, end_request, send_request, send_request_from},
     response::{Asked, Finished, Progressed, ResponsePump},
 };
 use crate::{
@@ -58,10 +59,9 @@ impl Attempt<'_> {
     ///
     /// # Errors
     /// [`Failure`] of either side.
-    pub async fn whole(self, request: Vec<u8>, asked: Asked) -> Result<Finished, Failure> {
+    pub async fn whole(mut self, request: Vec<u8>, asked: Asked) -> Result<Finished, Failure> {
         self.progressed.asked.set(request.len() as u64);
-        let request =
-            send_request(&mut self.upstream.write, &self.policy.timeouts, request).await?;
+        let request = self.send_whole(request).await?;
         end_request(&mut self.upstream.write, None)?;
         self.progressed.request_done.set(true);
         let watch = self.upstream.read.watch_handle();
@@ -80,6 +80,18 @@ impl Attempt<'_> {
             return Err(Failure::client(phase, 400, Cause::ClientGone));
         }
         outcome
+    }
+
+    /// Sends all of a request, on a new connection by a plain call, as far as that goes: its node then wakes
+    /// once, for the connection and what comes on it.
+    async fn send_whole(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let (write, timeouts) = (&mut self.upstream.write, &self.policy.timeouts);
+        let sent = match self.upstream.reuse {
+            // An error comes again with the rest, which is then not empty.
+            Reuse::Fresh => write.send_now(&request).unwrap_or(0),
+            Reuse::Pooled => 0,
+        };
+        send_request_from(write, timeouts, request, sent).await
     }
 
     /// Sends a head, then its body while the response may come at any time.

@@ -203,8 +203,24 @@ pub async fn send_request(
     timeouts: &Timeouts,
     buffer: Vec<u8>,
 ) -> Result<Vec<u8>, Failure> {
+    send_request_from(upstream, timeouts, buffer, 0).await
+}
+
+/// The same for what comes behind the first `sent` bytes of `buffer`.
+///
+/// # Errors
+/// [`Failure`] of the node.
+pub async fn send_request_from(
+    upstream: &mut NodeWriter,
+    timeouts: &Timeouts,
+    buffer: Vec<u8>,
+    sent: usize,
+) -> Result<Vec<u8>, Failure> {
+    if sent == buffer.len() {
+        return Ok(buffer);
+    }
     upstream.watch().arm(Half::Write, timeouts.write_stall);
-    let (result, buffer) = upstream.write_all(buffer, 0).await;
+    let (result, buffer) = upstream.write_all(buffer, sent).await;
     upstream.watch().disarm(Half::Write);
     result.map_err(|_| Failure::upstream_ended(Phase::RequestBody, upstream.watch()))?;
     Ok(buffer)
