@@ -68,10 +68,11 @@ impl KeyFiles for SignDirectory {
             .open(self.file(file_name)?)
             .ok()?;
         let facts = file.metadata().ok()?;
-        if !facts.is_file() {
+        if !facts.is_file() || facts.len() > KEY_FILE_BYTES_MAX as u64 {
             return None;
         }
-        let mut bytes = Vec::new();
+        // With room for more than there is, one read takes all and another one finds the end.
+        let mut bytes = Vec::with_capacity(facts.len() as usize + READ_SLACK_BYTES);
         let read = file.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
         if read > KEY_FILE_BYTES_MAX {
             return None;
@@ -164,16 +165,8 @@ impl KeyWatch {
     }
 
     /// The names to be read now, a bounded number; more are left for the next turn.
-    ///
-    /// `in_use` says whether anybody needs the file still.
-    pub(super) fn turn(&mut self, now_ms: u64, in_use: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn take_changed(&mut self) -> Vec<String> {
         self.drain_inotify();
-        if self.left_in_cycle == 0 && now_ms >= self.cycle_due_ms {
-            self.cycle_due_ms = now_ms + RESCAN_CYCLE_MS;
-            self.rewatch();
-            self.left_in_cycle = self.ring.len();
-        }
-        self.look_on(in_use);
         let taken: Vec<String> =
             self.changed.iter().take(KEY_CHANGES_PER_TURN_MAX).cloned().collect();
         for name in &taken {
@@ -214,7 +207,22 @@ impl KeyWatch {
         }
     }
 
-    fn look_on(&mut self, in_use: impl Fn(&str) -> bool) {
+    /// Looks at some of the files. Those that changed are found by the next
+    /// [`KeyWatch::take_changed`], which is due at once then.
+    ///
+    /// `in_use` says whether anybody needs the file still, `is_wanted` whether the thread has
+    /// something to do that does not wait.
+    pub(super) fn look(
+        &mut self,
+        now_ms: u64,
+        in_use: impl Fn(&str) -> bool,
+        is_wanted: impl Fn() -> bool,
+    ) {
+        if self.left_in_cycle == 0 && now_ms >= self.cycle_due_ms {
+            self.cycle_due_ms = now_ms + RESCAN_CYCLE_MS;
+            self.rewatch();
+            self.left_in_cycle = self.ring.len();
+        }
         let begun = Instant::now();
         for looked in 1.. {
             // What changed is read before more is found: neither list outgrows its bound.
@@ -233,7 +241,9 @@ impl KeyWatch {
                 self.changed.insert(watched.name.to_string());
             }
             self.ring.push_back(watched);
-            if looked % KEY_LOOKS_PER_CLOCK == 0 && begun.elapsed() >= KEY_FILES_TURN_MAX {
+            if looked % KEY_LOOKS_PER_CLOCK == 0
+                && (begun.elapsed() >= KEY_FILES_TURN_MAX || is_wanted())
+            {
                 return;
             }
         }
@@ -277,6 +287,10 @@ fn outside(facts: &Metadata) -> (u64, u64, u64, i64, i64, i64, i64) {
     )
 }
 
+/// Room beyond a file's length with which the standard library reads without trying a small read
+/// first.
+const READ_SLACK_BYTES: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,12 +310,18 @@ mod tests {
         (dir, keys, watch)
     }
 
+    /// One turn: looks, then the names to be read.
+    fn turn(watch: &mut KeyWatch, now_ms: u64, in_use: impl Fn(&str) -> bool) -> Vec<String> {
+        watch.look(now_ms, in_use, || false);
+        watch.take_changed()
+    }
+
     /// One cycle: the names to be read.
     fn cycle(watch: &mut KeyWatch, in_use: impl Fn(&str) -> bool + Copy) -> Vec<String> {
         let now_ms = watch.cycle_due_ms;
-        let mut changed = watch.turn(now_ms, in_use);
+        let mut changed = turn(watch, now_ms, in_use);
         while watch.left_in_cycle > 0 || !watch.changed.is_empty() {
-            changed.extend(watch.turn(now_ms, in_use));
+            changed.extend(turn(watch, now_ms, in_use));
         }
         changed.sort_unstable();
         changed
@@ -336,11 +356,33 @@ mod tests {
         let names: Vec<String> = (0..2_000).map(|n| format!("{n}.pem")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let (_dir, _keys, mut watch) = watched(&names);
-        let mut found = watch.turn(0, |_| true);
+        let mut found = turn(&mut watch, 0, |_| true);
         assert!(found.len() <= KEY_CHANGES_PER_TURN_MAX);
         found.extend(cycle(&mut watch, |_| true));
         found.sort_unstable();
         found.dedup();
         assert_eq!(found.len(), names.len(), "none is missed");
+    }
+
+    #[test]
+    fn looking_stops_soon_when_the_thread_is_wanted_and_goes_on_later() {
+        let names: Vec<String> = (0..100).map(|n| format!("{n}.pem")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (_dir, _keys, mut watch) = watched(&names);
+        watch.look(0, |_| true, || true);
+        assert_eq!(watch.left_in_cycle, names.len() - KEY_LOOKS_PER_CLOCK);
+        assert_eq!(cycle(&mut watch, |_| true).len(), names.len(), "none is missed");
+    }
+
+    #[test]
+    fn a_key_file_of_any_length_is_read_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut keys = SignDirectory::open(Some(dir.path().to_owned())).expect("opens");
+        for bytes in [0, 1, 31, 64, 451, 8192, KEY_FILE_BYTES_MAX] {
+            fs::write(dir.path().join("a.pem"), vec![b'x'; bytes]).expect("writes");
+            assert_eq!(keys.read("a.pem"), Some(vec![b'x'; bytes]));
+        }
+        fs::write(dir.path().join("a.pem"), vec![b'x'; KEY_FILE_BYTES_MAX + 1]).expect("writes");
+        assert_eq!(keys.read("a.pem"), None);
     }
 }

@@ -205,6 +205,19 @@ fn a_storm_is_taken_in_bounded_batches_and_published_no_more_often_than_those() 
 
 /// A datagram longer than allowed must be refused whole, even if what fits would be a valid one.
 #[test]
+fn a_datagram_that_waits_is_seen_without_taking_it() {
+    let mut rig = rig(config(&["127.0.0.1:0", "127.0.0.1:0"]));
+    let addr = rig.udp_addr();
+    assert!(!thread_loop::has_datagram(&rig.subscriber.shell.sockets));
+    send_udp(addr, &[subscribe("waits.example", 3000)]);
+    let sockets = &rig.subscriber.shell.sockets;
+    assert!(eventually(2000, || thread_loop::has_datagram(sockets)));
+    rig.turn();
+    assert_eq!(nodes(&rig.table, "waits.example"), 1);
+    assert!(!thread_loop::has_datagram(&rig.subscriber.shell.sockets));
+}
+
+#[test]
 fn an_oversize_datagram_is_counted_and_never_cut_to_size() {
     let dir = TempDir::new().expect("a directory");
     let path = dir.path().join("sub.sock");

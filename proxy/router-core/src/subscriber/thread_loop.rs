@@ -1,4 +1,5 @@
-//! The loop of the subscription thread: wait, receive, apply, sweep, publish once, carry out.
+//! The loop of the subscription thread: wait, receive, apply, sweep, publish once, carry out, look
+//! at key files.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -105,11 +106,13 @@ impl Shell {
     pub(super) fn turn(&mut self, readable: &[usize]) -> Left {
         let began = Instant::now();
         let mut left = Left::Nothing;
+        let mut received_in_all = 0;
         let is_short = self.headroom.is_short();
         self.registry.set_growth(if is_short { Growth::Refused } else { Growth::Welcome });
         for &index in readable {
             loop {
                 let received = self.receive(index);
+                received_in_all += received;
                 if received > 0 {
                     bump(&self.counters.batches);
                 }
@@ -146,6 +149,7 @@ impl Shell {
         for effect in effects {
             self.effects.carry_out(effect, now.mono_ms, &self.counters);
         }
+        self.look_at_key_files(received_in_all);
         left
     }
 
@@ -184,12 +188,22 @@ impl Shell {
         let now = self.now();
         let Some(key_watch) = &mut self.key_watch else { return };
         key_watch.note_read(self.key_directories.keys.take_read());
-        let registry = &self.registry;
-        for name in key_watch.turn(now.mono_ms, |name| registry.needs_key_file(name)) {
+        for name in key_watch.take_changed() {
             let pem = self.key_directories.read(&name);
             let removed = self.registry.key_file_changed(now, &name, pem.as_deref());
             add(&self.counters.revoked, removed);
         }
+    }
+
+    /// Last in a turn, because what came in it is not to wait for this. A turn in which nothing came
+    /// is over as soon as something does; the next one then looks undisturbed, so that no flood
+    /// keeps a replaced key from being found.
+    fn look_at_key_files(&mut self, received: usize) {
+        let now_ms = self.now().mono_ms;
+        let Some(key_watch) = &mut self.key_watch else { return };
+        let (registry, sockets) = (&self.registry, &self.sockets);
+        let in_use = |name: &str| registry.needs_key_file(name);
+        key_watch.look(now_ms, in_use, || received == 0 && has_datagram(sockets));
     }
 
     /// Sleeps until a socket or the key directory has something, somebody asks, or time is up.
@@ -285,4 +299,11 @@ impl Shell {
     fn now(&self) -> Now {
         self.clock.now()
     }
+}
+
+/// Whether a datagram waits.
+pub(super) fn has_datagram(sockets: &[DatagramSocket]) -> bool {
+    let fds = sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+    let mut fds: Vec<PollFd<'_>> = fds.collect();
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
