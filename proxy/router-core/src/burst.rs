@@ -3,7 +3,8 @@
 //! A tunnel or a body that is busy would need a large buffer of its own while it waits for more. Instead
 //! a pump waits with the smallest one, and what then is in the socket goes through the worker's buffer
 //! by plain calls that do not wait. Nothing stays in it: what the other side does not take at once is
-//! handed back, to be sent the ordinary way.
+//! handed back, to be sent the ordinary way. A long stretch goes through the worker's [pipe] instead,
+//! which copies nothing.
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,8 +14,13 @@ use std::{
 
 use nix::{
     errno::Errno,
+    libc,
     sys::socket::{MsgFlags, recv, send},
 };
+
+mod pipe;
+
+use pipe::Pipe;
 
 /// The worker's buffer: fewer, longer calls make a fast stream cheap.
 const BURST_BYTES: usize = 512 * 1024;
@@ -24,6 +30,10 @@ const WINDOW_BYTES_MIN: usize = 64 * 1024;
 /// Bytes handed back and not yet sent, over all streams of a worker, above which none uses more than
 /// the least window.
 const BLOCKED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What is still to come if a stream is to use the pipe, and what it must have brought at once before.
+const PIPE_BYTES_MIN: usize = 64 * 1024;
+/// A stretch through the pipe below which the next ones are copied: two more system calls cost as much.
+const PIPE_STRETCH_MIN: usize = 16 * 1024;
 /// Stretches moved before others have their turn.
 const STRETCHES_MAX: usize = 8;
 
@@ -63,27 +73,55 @@ impl Drop for Blocked {
     }
 }
 
-/// How much of the buffer a stream uses: more while all of it goes through, less when it does not.
+/// How a stream moves: in longer stretches while all of one goes through, in shorter ones when it does not.
 #[derive(Debug)]
-pub struct Window(usize);
+pub struct Window {
+    bytes: usize,
+    by: By,
+    is_prepared: bool,
+}
+
+/// What a stretch goes through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum By {
+    Buffer,
+    Pipe,
+}
 
 impl Default for Window {
     fn default() -> Self {
-        Self(WINDOW_BYTES_MIN)
+        Self { bytes: WINDOW_BYTES_MIN, by: By::Buffer, is_prepared: false }
     }
 }
 
 impl Window {
+    /// Of a body whose sender has all of it, most likely.
+    pub fn of_body() -> Self {
+        Self { by: By::Pipe, ..Self::default() }
+    }
+
     fn bytes(&self) -> usize {
-        if BLOCKED_BYTES.get() > BLOCKED_BYTES_MAX { WINDOW_BYTES_MIN } else { self.0 }
+        if BLOCKED_BYTES.get() > BLOCKED_BYTES_MAX { WINDOW_BYTES_MIN } else { self.bytes }
     }
 
     fn grow(&mut self) {
-        self.0 = (self.0 * 2).min(BURST_BYTES);
+        self.bytes = (self.bytes * 2).min(BURST_BYTES);
     }
 
     fn shrink(&mut self) {
-        self.0 = (self.0 / 2).max(WINDOW_BYTES_MIN);
+        self.bytes = (self.bytes / 2).max(WINDOW_BYTES_MIN);
+    }
+
+    /// The pipe, if the next stretch of `left` bytes is one for it.
+    fn pipe(&mut self, way: Way, left: usize) -> Option<Pipe> {
+        if self.by == By::Buffer || left < PIPE_BYTES_MIN {
+            return None;
+        }
+        if !self.is_prepared {
+            pipe::prepare(way).ok()?;
+            self.is_prepared = true;
+        }
+        pipe::take()
     }
 }
 
@@ -105,40 +143,116 @@ pub fn run(
     window: &mut Window,
     mut moved: impl FnMut(usize),
 ) -> Burst {
+    let (mut first, mut left) = (first, usize::try_from(most).unwrap_or(usize::MAX));
+    for _ in 0..STRETCHES_MAX {
+        let stretch = match window.pipe(way, left) {
+            Some(pipe) => through_pipe(pipe, way, first, left, window),
+            None => through_buffer(way, first, left, window),
+        };
+        moved(stretch.received);
+        left -= stretch.received;
+        match stretch.next {
+            Next::More if left > 0 => first = &[],
+            Next::More => break,
+            Next::Over(burst) => return burst,
+        }
+    }
+    Burst::Paused
+}
+
+/// What became of a stretch.
+struct Stretch {
+    received: usize,
+    next: Next,
+}
+
+enum Next {
+    /// All of it went through, and there may be more.
+    More,
+    Over(Burst),
+}
+
+impl Stretch {
+    fn over(received: usize, burst: Burst) -> Self {
+        Self { received, next: Next::Over(burst) }
+    }
+}
+
+fn through_buffer(way: Way, first: &[u8], left: usize, window: &mut Window) -> Stretch {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(BURST_BYTES.max(first.len()), 0);
         buffer[..first.len()].copy_from_slice(first);
-        let (mut held, mut left) = (first.len(), usize::try_from(most).unwrap_or(usize::MAX));
-        for _ in 0..STRETCHES_MAX {
-            let room = window.bytes().max(held).min(held.saturating_add(left));
-            let received = receive(way.source, &mut buffer[held..room]);
-            let count = *received.as_ref().unwrap_or(&0);
-            moved(count);
-            left -= count;
-            held += count;
-            match pass(way.sink, &buffer[..held]) {
-                Ok(sent) if sent < held => {
-                    window.shrink();
-                    return Burst::Blocked(
-                        buffer[sent..held].to_vec(),
-                        Blocked::begin(held - sent),
-                    );
-                }
-                Ok(_all) => {}
-                Err(_broken) => return Burst::SinkFailed,
+        let room = window.bytes().max(first.len()).min(first.len().saturating_add(left));
+        let outcome = receive(way.source, &mut buffer[first.len()..room]);
+        let received = *outcome.as_ref().unwrap_or(&0);
+        let held = first.len() + received;
+        let burst = match pass(way.sink, &buffer[..held], MsgFlags::empty()) {
+            Ok(sent) if sent < held => {
+                window.shrink();
+                Burst::Blocked(buffer[sent..held].to_vec(), Blocked::begin(held - sent))
             }
-            if received.is_err() {
-                return Burst::SourceFailed;
+            Err(_broken) => Burst::SinkFailed,
+            Ok(_all) if outcome.is_err() => Burst::SourceFailed,
+            // There was room for more: the socket was emptied.
+            Ok(_all) if held < room => Burst::Paused,
+            Ok(_all) => {
+                window.grow();
+                window.by = By::Pipe;
+                return Stretch { received, next: Next::More };
             }
-            if held < room || left == 0 {
-                // There was room for more: the socket was emptied. Or nothing more is wanted.
-                break;
-            }
-            window.grow();
-            held = 0;
-        }
-        Burst::Paused
+        };
+        Stretch::over(received, burst)
     })
+}
+
+fn through_pipe(
+    mut pipe: Pipe,
+    way: Way,
+    first: &[u8],
+    left: usize,
+    window: &mut Window,
+) -> Stretch {
+    let room = window.bytes().min(left);
+    let outcome = pipe.fill(way, room);
+    if outcome.is_err_and(pipe::cannot) {
+        pipe::give_up(pipe);
+        return through_buffer(way, first, left, window);
+    }
+    let received = outcome.unwrap_or(0);
+    // The sink need not see the two apart.
+    let more = if received > 0 { more_follows() } else { MsgFlags::empty() };
+    let Ok(sent) = pass(way.sink, first, more) else {
+        return Stretch::over(received, Burst::SinkFailed);
+    };
+    if sent == first.len() {
+        pipe.empty(way);
+    }
+    let mut rest = first[sent..].to_vec();
+    if pipe.drain(&mut rest).is_err() {
+        return Stretch::over(received, Burst::SinkFailed);
+    }
+    pipe::put_back(pipe);
+    if !rest.is_empty() {
+        window.shrink();
+        let counted = Blocked::begin(rest.len());
+        return Stretch::over(received, Burst::Blocked(rest, counted));
+    }
+    if outcome.is_err() {
+        return Stretch::over(received, Burst::SourceFailed);
+    }
+    if received == room {
+        window.grow();
+    } else if received < PIPE_STRETCH_MIN {
+        window.by = By::Buffer;
+    }
+    if received < PIPE_BYTES_MIN {
+        return Stretch::over(received, Burst::Paused);
+    }
+    Stretch { received, next: Next::More }
+}
+
+fn more_follows() -> MsgFlags {
+    MsgFlags::from_bits_retain(libc::MSG_MORE)
 }
 
 /// What is there; zero also at the end of the stream, which the next read that waits will see too.
@@ -153,11 +267,11 @@ fn receive(source: RawFd, room: &mut [u8]) -> io::Result<usize> {
 }
 
 /// As much as the socket takes.
-fn pass(sink: RawFd, bytes: &[u8]) -> io::Result<usize> {
+fn pass(sink: RawFd, bytes: &[u8], how: MsgFlags) -> io::Result<usize> {
     if bytes.is_empty() {
         return Ok(0);
     }
-    match send(sink, bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+    match send(sink, bytes, how | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
         outcome => Ok(outcome?),
     }

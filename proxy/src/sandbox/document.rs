@@ -74,7 +74,6 @@ const CONTAINER: &[&str] = &[
     "rt_sigqueueinfo",
     "rt_sigsuspend",
     "tkill",
-    "splice",
     "tee",
     "preadv",
     "pwritev",

@@ -178,7 +178,11 @@ pub const GROUPS: &[Group] = &[
             call!(fchmod, SYS_fchmod, "who may connect to a unix socket"),
             call!(fchmodat, SYS_fchmodat, "who may connect to a unix socket"),
             call!(umask, SYS_umask, "the mode of new files, for a successor"),
-            call!(fcntl, SYS_fcntl, "descriptors that a successor gets or does not get"),
+            call!(
+                fcntl,
+                SYS_fcntl,
+                "descriptors that a successor gets or does not get, and splicing that does not wait"
+            ),
             call!(
                 ioctl,
                 SYS_ioctl,
@@ -225,6 +229,7 @@ pub const GROUPS: &[Group] = &[
             call!(sendmsg, SYS_sendmsg, "sockets on epoll, and descriptors for a successor"),
             call!(recvmsg, SYS_recvmsg, "sockets on epoll, datagrams with credentials"),
             call!(sendmmsg, SYS_sendmmsg, "datagrams"),
+            call!(splice, SYS_splice, "large bodies, without copying them"),
             call!(recvmmsg, SYS_recvmmsg, "datagrams of subscriptions, many at once"),
         ],
     },
@@ -245,7 +250,7 @@ pub const GROUPS: &[Group] = &[
             call!(select, SYS_select, "waiting for a few sockets, by the C library"),
             call!(pselect6, SYS_pselect6, "waiting for a few sockets, by the C library"),
             call!(eventfd2, SYS_eventfd2, "wakeups between threads"),
-            call!(pipe2, SYS_pipe2, "wakeups by signals, and the output of a successor"),
+            call!(pipe2, SYS_pipe2, "wakeups by signals, the output of a successor, splicing"),
             call!(timerfd_create, SYS_timerfd_create, "timers of the administrative threads"),
             call!(timerfd_settime, SYS_timerfd_settime, "timers of the administrative threads"),
         ],

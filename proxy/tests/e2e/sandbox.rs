@@ -13,7 +13,7 @@ use crate::harness::process::Process;
 use crate::harness::router::{BINARY, Subscribe, io_driver, suzerain, try_admin};
 use crate::harness::tools::{Finished, report_missing, run};
 use crate::harness::wait::{SOON, eventually};
-use crate::harness::{Origin, Router, get};
+use crate::harness::{Client, Origin, Router, get};
 
 /// What each thread of the process has in a field of its status.
 fn of_threads(pid: u32, field: &str) -> Vec<String> {
@@ -52,6 +52,13 @@ fn every_thread_of_a_confined_router_is_confined_and_it_serves() {
     }
     assert_eq!(get(router.http(), "site.test", "/").status, 200);
     assert!(router.metrics().sum("process_open_fds", &[]) > 0.0);
+    // Large bodies are spliced.
+    let body = "b".repeat(1 << 20);
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut client = Client::connect(router.http());
+    client.send(head + &body);
+    assert_eq!(client.response().status, 200);
     router.process.signal(Signal::SIGQUIT);
     assert!(router.process.status_within(SOON).success(), "{}", router.process.stderr());
 }

@@ -17,7 +17,7 @@ impl BodyPump<'_> {
 
     /// Moves `left` bytes. Only the next ones are waited for, with the smallest buffer.
     pub(super) async fn pump_direct(&mut self, way: Way, mut left: u64) -> Result<(), Failure> {
-        let mut window = Window::default();
+        let mut window = Window::of_body();
         let mut first = buffer::take(Use::Head);
         let here = self.inbound.bytes();
         let here = &here[..usize::try_from(left).unwrap_or(usize::MAX).min(here.len())];

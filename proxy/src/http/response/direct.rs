@@ -24,7 +24,7 @@ impl ResponsePump<'_> {
         mut first: Vec<u8>,
         mut left: u64,
     ) -> Result<(), Failure> {
-        let (mut window, mut size) = (Window::default(), Use::Reply);
+        let (mut window, mut size) = (Window::of_body(), Use::Reply);
         loop {
             let mut received = 0;
             let burst = burst::run(way, &first, left, &mut window, |stretch| received += stretch);
