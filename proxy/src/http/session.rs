@@ -5,11 +5,12 @@
 //! end, a tunnel (`tail`), is again a state of its own.
 
 mod asleep;
+mod linger;
 mod rtsp;
 mod tail;
 mod turns;
 
-use std::{io, rc::Rc, time::Instant};
+use std::{rc::Rc, time::Instant};
 
 use http1_wire::{HeadEnd, head_end};
 use route_table::Tried;
@@ -39,11 +40,6 @@ use crate::{
     traces::TraceSlot,
 };
 use tail::Tail;
-
-/// Bytes still read from a client that was refused, so that it sees the answer and not a reset.
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
-/// How long they are waited for.
-const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What becomes of the connection.
 enum After {
@@ -187,11 +183,12 @@ impl Session {
     async fn serve_one(&mut self) -> Next {
         let mut arrival = self.arrive().await;
         self.unfinished = None;
-        let after = match &mut arrival {
+        let after = match arrival {
+            Arrival::Ended => self.end_of_input().await,
             // Lent, because a plan is too large to be handed on by value from step to step.
-            Arrival::Judged(Judged::Admitted(plan)) => self.exchange(plan).await,
-            // Boxed, so that the others do not carry its state.
-            _ => Box::pin(self.answer_otherwise(arrival)).await,
+            Arrival::Judged(Judged::Admitted(ref mut plan)) => self.exchange(plan).await,
+            // Boxed, so that requests with a node do not carry its state.
+            Arrival::Judged(judged) => Box::pin(self.answer(judged)).await,
         };
         match after {
             After::Keep => {}
@@ -303,13 +300,7 @@ impl Session {
         after
     }
 
-    async fn answer_otherwise(&mut self, arrival: Arrival) -> After {
-        match arrival {
-            Arrival::Ended => self.end_of_input().await,
-            Arrival::Judged(judged) => self.answer(judged).await,
-        }
-    }
-
+    /// Answers a head, or waits for who can.
     async fn answer(&mut self, judged: Judged) -> After {
         self.reader.watch().disarm(Half::Read);
         match judged {
@@ -381,26 +372,6 @@ impl Session {
 
     fn conclude(&self, record: &Record) {
         conclude(&self.ctx, &self.conn, self.inbound.head(), record);
-    }
-
-    /// Closing while the client sends would reset the connection and take the answer with it.
-    async fn linger(&mut self) {
-        if self.writer.shutdown().await.is_err() {
-            return;
-        }
-        self.reader.watch().arm(Half::Read, LINGER);
-        let mut read = 0;
-        let mut buffer = buffer::take(Use::Reply);
-        while read < LINGER_BYTES_MAX {
-            buffer.clear();
-            let result: io::Result<usize>;
-            (result, buffer) = self.reader.read(buffer, usize::MAX).await;
-            match result {
-                Ok(received) if received > 0 => read += received,
-                _ => break,
-            }
-        }
-        buffer::give(Use::Reply, buffer);
     }
 }
 
