@@ -203,7 +203,6 @@ fn a_storm_is_taken_in_bounded_batches_and_published_no_more_often_than_those() 
     assert_eq!(rig.count(|c| &c.batches), 4, "an empty turn is no batch");
 }
 
-/// A datagram longer than allowed must be refused whole, even if what fits would be a valid one.
 #[test]
 fn a_datagram_that_waits_is_seen_without_taking_it() {
     let mut rig = rig(config(&["127.0.0.1:0", "127.0.0.1:0"]));
@@ -217,6 +216,7 @@ fn a_datagram_that_waits_is_seen_without_taking_it() {
     assert!(!thread_loop::has_datagram(&rig.subscriber.shell.sockets));
 }
 
+/// A datagram longer than allowed must be refused whole, even if what fits would be a valid one.
 #[test]
 fn an_oversize_datagram_is_counted_and_never_cut_to_size() {
     let dir = TempDir::new().expect("a directory");
