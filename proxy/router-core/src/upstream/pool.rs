@@ -24,7 +24,7 @@ pub const IDLE_MAX: usize = 4096;
 pub const IDLE_MS_MAX: u64 = 60_000;
 /// How long after its last exchange a look at a connection would say little that the end of that
 /// exchange did not: then all that had come was read.
-pub const STILL_KNOWN: Duration = Duration::from_millis(1);
+pub const STILL_KNOWN: Duration = Duration::from_micros(250);
 
 /// Whether a connection is looked at before it is used again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
