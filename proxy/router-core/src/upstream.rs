@@ -14,7 +14,6 @@ use crate::{
     metrics::{Counter, Shard},
 };
 
-pub use pool::Look;
 use pool::Pool;
 
 /// Whether a pooled connection came from the pool.
@@ -40,7 +39,7 @@ pub struct Upstream {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Checkout<'a> {
     /// An idle one if there is any.
-    Any(Look),
+    Any,
     /// Only a new connection will do.
     Fresh,
     /// Only a new connection will do, and these bytes were sent on it: it belongs to one client.
@@ -59,8 +58,8 @@ pub async fn checkout(
     limit: Duration,
     eject: EjectRules,
 ) -> io::Result<Upstream> {
-    if let Checkout::Any(look) = how {
-        let found = pool.borrow_mut().take(node.id, look);
+    if how == Checkout::Any {
+        let found = pool.borrow_mut().take(node.id);
         if let Some((read, write)) = found {
             shard.add(Counter::UpstreamReused, 1);
             return Ok(Upstream { read, write, reuse: Reuse::Pooled });
@@ -69,7 +68,7 @@ pub async fn checkout(
     shard.add(Counter::UpstreamConnects, 1);
     let outcome = match how {
         Checkout::Introduced(_) => None,
-        Checkout::Any(_) | Checkout::Fresh => connect_now(&node.facts.address),
+        Checkout::Any | Checkout::Fresh => connect_now(&node.facts.address),
     };
     let outcome = match outcome {
         Some(outcome) => outcome,

@@ -160,8 +160,7 @@ impl<'a> Exchange<'a> {
             Body::Held(held) => Held::Bytes(held.bytes().len() as u64),
             Body::Here(_) | Body::Coming => Held::No,
         };
-        let replay = if matches!(body, Body::Coming) { Replay::Spent } else { plan.replay };
-        let mut how = Checkout::Any(replay.look(self.record.started));
+        let mut how = Checkout::Any;
         let mut waits = None;
         for attempt in 1.. {
             if let Some(waits) = waits.take() {
@@ -255,7 +254,7 @@ impl<'a> Exchange<'a> {
         };
         let limit = self.policy.timeouts.connect;
         self.trace_attempt(node);
-        let began = (!matches!(how, Checkout::Any(_))).then(Instant::now);
+        let began = (how != Checkout::Any).then(Instant::now);
         let eject = self.policy.resilience.eject;
         let (pool, shard) = (&self.ctx.pool, &self.ctx.shard);
         let result = match node.facts.proto {
@@ -365,7 +364,7 @@ impl<'a> Exchange<'a> {
             upstream.close();
         } else if let Some((read, write)) = upstream.into_socket() {
             read.watch().disarm(deadline::Half::Read);
-            self.ctx.pool.borrow_mut().keep(node.id, read, write, Instant::now());
+            self.ctx.pool.borrow_mut().keep(node.id, read, write);
         }
         Outcome::Complete(finished)
     }

@@ -55,7 +55,7 @@ impl Links {
         limit: Duration,
         eject: EjectRules,
     ) -> io::Result<NodeConn> {
-        if matches!(how, Checkout::Any(_))
+        if how == Checkout::Any
             && let Some(slot) = self.slot(node.id)
         {
             shard.count(Counter::UpstreamReused);

@@ -4,9 +4,7 @@
 //! was a pooled one that the upstream had closed meanwhile and the method may be repeated
 //! (RFC 9110 section 9.2.2). A body that was partly read from the client is gone, so it ends retrying.
 
-use std::time::Instant;
-
-use super::{Look, Reuse};
+use super::Reuse;
 
 /// Connect attempts of one exchange, the first included (spec fastrouter.md: three retries).
 pub const ATTEMPTS_MAX: usize = 4;
@@ -31,16 +29,6 @@ pub enum Replay {
     Unsafe,
     /// Part of the body has been read from the client and passed on.
     Spent,
-}
-
-impl Replay {
-    /// Whether a pooled connection has to be looked at for a request that came at `began`.
-    pub fn look(self, began: Instant) -> Look {
-        match self {
-            Self::Safe => Look::UnlessJustUsed(began),
-            Self::Unsafe | Self::Spent => Look::Always,
-        }
-    }
 }
 
 /// What to do after a failed attempt.
