@@ -3,7 +3,7 @@
 //! A tunnel or a body that is busy would need a large buffer of its own while it waits for more. Instead
 //! a pump waits with the smallest one, and what then is in the socket goes through the worker's buffer
 //! by plain calls that do not wait. Nothing stays in it: what the other side does not take at once is
-//! handed back, to be sent the ordinary way. A long stretch goes through the worker's [pipe] instead,
+//! handed back, to be sent the ordinary way. A long stretch goes through the worker's pipe instead,
 //! which copies nothing.
 
 use std::{
