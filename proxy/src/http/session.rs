@@ -226,6 +226,7 @@ impl Session {
         let mut scanned = 0;
         while !self.ended {
             if let Some(judged) = self.look(&mut scanned) {
+                self.reader.watch().disarm(Half::Read);
                 return Arrival::Judged(judged);
             }
             match self.inbound.receive(&mut self.reader).await {
@@ -302,7 +303,6 @@ impl Session {
 
     /// Answers a head, or waits for who can.
     async fn answer(&mut self, judged: Judged) -> After {
-        self.reader.watch().disarm(Half::Read);
         match judged {
             Judged::Partial => After::Keep,
             Judged::Asleep(asleep) => self.answer_awake(*asleep).await,
@@ -324,7 +324,6 @@ impl Session {
 
     /// Has a node answer a request.
     async fn exchange(&mut self, plan: &mut Plan) -> After {
-        self.reader.watch().disarm(Half::Read);
         self.policy = plan.policy;
         self.ctx.shard.add(Counter::Requests, 1);
         let mut record = Record::begin(self.began, plan.head_bytes);
