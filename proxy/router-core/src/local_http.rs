@@ -11,7 +11,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -86,7 +86,7 @@ async fn admitted<S, A, F: Future<Output = io::Result<(S, A)>>>(
     Ok((stream, permit))
 }
 
-async fn serve<S>(stream: S, permit: OwnedSemaphorePermit, router: Router, bounds: Bounds)
+async fn serve<S>(mut stream: S, permit: OwnedSemaphorePermit, router: Router, bounds: Bounds)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -95,13 +95,30 @@ where
         .header_read_timeout(bounds.head_timeout)
         .max_buf_size(bounds.head_bytes_max)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(&mut stream), TowerToHyperService::new(router));
     // How it ended concerns only the client.
     let _ = tokio::time::timeout(bounds.connection_timeout, connection).await;
+    let _ = tokio::time::timeout(LINGER, linger(stream)).await;
     drop(permit);
+}
+
+/// Reads what was not wanted: closed before, the socket would take the answer with it.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.shutdown().await?;
+    let (mut unwanted, mut left) = ([0; 4096], LINGER_BYTES_MAX);
+    while left > 0 {
+        match stream.read(&mut unwanted).await? {
+            0 => break,
+            received => left = left.saturating_sub(received),
+        }
+    }
+    Ok(())
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// For answers under way when the thread is to end.
 const FINISH: Duration = Duration::from_millis(500);
+/// How long a client is waited for that was answered and does not close, and what is read of it.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 * 1024;
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
