@@ -51,7 +51,7 @@ pub use config::{CertLoaderConfig, DefaultPair};
 use confine::CertRoots;
 use directory::CertDirectory;
 pub use errands::{ErrandInbox, Errands, errands};
-use flaw::Flaw;
+use flaw::{Flaw, Scrutiny};
 use notice::{Chance, Notices};
 use outcome::{Outcome, Voice};
 use pair::{CertError, PairBytes, parse_pair};
@@ -222,7 +222,7 @@ impl CertLoader {
             Look::Unchanged => unreachable!("a first look always reads"),
         };
         let entry = pair.map_err(|cause| CertLoadError::Default { crt, key, cause })?;
-        if let Some(flaw) = Flaw::of(&entry, None, now_unix.cast_signed()) {
+        if let Some(flaw) = Flaw::of(&entry, None, now_unix.cast_signed(), Scrutiny::Signatures) {
             tracing::warn!(not_after = entry.not_after, "default certificate loaded, but {flaw}");
         }
         let entry = Arc::new(entry);

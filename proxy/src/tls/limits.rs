@@ -6,6 +6,8 @@ pub const SERVED_NAME_BYTES_MAX: usize = 253;
 pub const CERT_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Certificates in one chain.
 pub const CHAIN_CERTS_MAX: usize = 16;
+/// Certificates of a chain that one behind them is tried as the signer of: each costs up to 0.3 ms.
+pub const ISSUED_TRIED_MAX: usize = 4;
 /// Authorities in one client CA bundle.
 pub const CLIENT_CAS_MAX: usize = 512;
 /// Names served from subscriptions; a request for one more is refused.
@@ -20,6 +22,8 @@ pub const NAMES_POLLED_PER_ROUND_MAX: usize = 8192;
 pub const NAMES_PER_LOOK: usize = 64;
 /// Names worth a thread of their own when everything is loaded at start.
 pub const LOAD_THREAD_NAMES_MIN: usize = 256;
+/// Pairs in the certificate directory up to which signatures in chains are verified at start.
+pub const SIGNATURES_AT_START_MAX: usize = 2048;
 /// Shards of each layer of the store: one publish copies the touched shards only.
 pub const STORE_SHARDS: usize = 512;
 /// How old what is known of files may be when their subscription is renewed, in seconds: older, they

@@ -4,9 +4,11 @@
 //! It never replaces a better one.
 
 use rustls_pki_types::CertificateDer;
+use x509_parser::error::X509Error;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::tls::cert_store::{CertEntry, ServedName};
+use crate::tls::limits::ISSUED_TRIED_MAX;
 
 /// The worst about a pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -27,6 +29,12 @@ pub enum Flaw {
         /// Counted from 1, which is the leaf.
         number: usize,
     },
+    /// A certificate of the chain has the name of an issuer of one before it, but another key.
+    #[error("certificate {number} of its chain did not sign one before it")]
+    Unsigned {
+        /// Counted from 1, which is the leaf.
+        number: usize,
+    },
     /// The time of an issuer has not come, or is over.
     #[error("certificate {number} of its chain is not valid now")]
     IssuerNotCurrent {
@@ -38,13 +46,27 @@ pub enum Flaw {
     Unnamed,
 }
 
+/// How far a chain is looked into.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scrutiny {
+    /// Names, order and times.
+    Names,
+    /// Its signatures too, which takes ten times as long.
+    Signatures,
+}
+
 impl Flaw {
     /// Of `entry`, served under `name`.
-    pub(super) fn of(entry: &CertEntry, name: Option<&ServedName>, now_unix: i64) -> Option<Self> {
+    pub(super) fn of(
+        entry: &CertEntry,
+        name: Option<&ServedName>,
+        now_unix: i64,
+        scrutiny: Scrutiny,
+    ) -> Option<Self> {
         if !entry.is_current(now_unix) {
             return Some(Self::NotCurrent);
         }
-        if let Some(flaw) = flaw_of_chain(&entry.certified.cert, now_unix) {
+        if let Some(flaw) = flaw_of_chain(&entry.certified.cert, now_unix, scrutiny) {
             return Some(flaw);
         }
         let is_named = name.is_none_or(|name| entry.names.cover(name.as_str()));
@@ -56,15 +78,20 @@ impl Flaw {
         match flaw {
             None => 0,
             Some(Self::Unnamed) => 1,
-            Some(Self::Stray { .. } | Self::Unreadable { .. } | Self::IssuerNotCurrent { .. }) => 2,
+            Some(
+                Self::Stray { .. }
+                | Self::Unsigned { .. }
+                | Self::Unreadable { .. }
+                | Self::IssuerNotCurrent { .. },
+            ) => 2,
             Some(Self::NotCurrent) => 3,
         }
     }
 }
 
-/// Names and times of the certificates behind the leaf. Cross-signed issuers may stand beside each
-/// other (RFC 8446, 4.4.2). Signatures are the client's to verify.
-fn flaw_of_chain(chain: &[CertificateDer<'_>], now_unix: i64) -> Option<Flaw> {
+/// Names, times and signatures of the certificates behind the leaf. Cross-signed issuers may stand
+/// beside each other (RFC 8446, 4.4.2).
+fn flaw_of_chain(chain: &[CertificateDer<'_>], now_unix: i64, scrutiny: Scrutiny) -> Option<Flaw> {
     if chain.len() < 2 {
         return None;
     }
@@ -74,9 +101,16 @@ fn flaw_of_chain(chain: &[CertificateDer<'_>], now_unix: i64) -> Option<Flaw> {
             return Some(Flaw::Unreadable { number });
         };
         let subject = certificate.subject().as_raw();
-        let has_issued = before.iter().any(|other| other.issuer().as_raw() == subject);
-        if number > 1 && !has_issued {
+        let mut issued =
+            before.iter().filter(|other| other.issuer().as_raw() == subject).peekable();
+        if number > 1 && issued.peek().is_none() {
             return Some(Flaw::Stray { number });
+        }
+        if number > 1
+            && scrutiny == Scrutiny::Signatures
+            && !issued.take(ISSUED_TRIED_MAX).any(|other| may_have_signed(&certificate, other))
+        {
+            return Some(Flaw::Unsigned { number });
         }
         let validity = certificate.validity();
         let time = validity.not_before.timestamp()..=validity.not_after.timestamp();
@@ -86,6 +120,12 @@ fn flaw_of_chain(chain: &[CertificateDer<'_>], now_unix: i64) -> Option<Flaw> {
         before.push(certificate);
     }
     None
+}
+
+/// Of an algorithm that is not known here nothing is said.
+fn may_have_signed(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
+    let verified = other.verify_signature(Some(issuer.public_key()));
+    verified != Err(X509Error::SignatureVerificationError)
 }
 
 #[cfg(test)]
@@ -121,24 +161,30 @@ mod tests {
         let (root, of_root, root_key) = authority("root", 4000);
         let (inner, of_inner, inner_key) = authority("inner", 4000);
         let (_, of_stale, _) = authority("inner", 2020);
+        let (_, of_other, other_key) = authority("inner", 4000);
         let root_pem = of_root.self_signed(&root_key).expect("signs").pem();
         let inner_pem = of_inner.signed_by(&inner_key, &root).expect("signs").pem();
+        let other_pem = of_other.signed_by(&other_key, &root).expect("signs").pem();
         let stale_pem = of_stale.signed_by(&inner_key, &root).expect("signs").pem();
         let key = KeyPair::generate().expect("a key");
         let leaf = params("a.test", 4000).signed_by(&key, &inner).expect("signs").pem();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let flaw = |chain: &[&str], name: &str| {
+        let judged = |chain: &[&str], name: &str, scrutiny| {
             let crt = [&[&leaf[..]], chain].concat().concat().into();
             let pair = PairBytes { crt, key: key.serialize_pem().into(), ca: None };
             let entry = parse_pair(&pair, CertSource::Directory, &provider).expect("a pair");
-            Flaw::of(&entry, ServedName::parse(name).as_ref(), NOW)
+            Flaw::of(&entry, ServedName::parse(name).as_ref(), NOW, scrutiny)
         };
+        let flaw = |chain: &[&str], name: &str| judged(chain, name, Scrutiny::Signatures);
         assert_eq!(flaw(&[], "a.test"), None, "a leaf alone");
         assert_eq!(flaw(&[&inner_pem], "a.test"), None);
         assert_eq!(flaw(&[&inner_pem, &root_pem], "a.test"), None);
         assert_eq!(flaw(&[&inner_pem, &inner_pem], "a.test"), None, "cross-signed, or twice");
         assert_eq!(flaw(&[&root_pem, &inner_pem], "a.test"), Some(Flaw::Stray { number: 2 }));
         assert_eq!(flaw(&[&root_pem], "a.test"), Some(Flaw::Stray { number: 2 }));
+        let unsigned = Some(Flaw::Unsigned { number: 2 });
+        assert_eq!(flaw(&[&other_pem, &root_pem], "a.test"), unsigned, "another key of that name");
+        assert_eq!(judged(&[&other_pem, &root_pem], "a.test", Scrutiny::Names), None);
         let stale = Some(Flaw::IssuerNotCurrent { number: 2 });
         assert_eq!(flaw(&[&stale_pem, &root_pem], "a.test"), stale);
         assert_eq!(flaw(&[&inner_pem], "b.test"), Some(Flaw::Unnamed));

@@ -10,7 +10,7 @@ use x509_parser::time::ASN1Time;
 
 use super::Slot;
 use super::expiry::{self, End};
-use super::flaw::Flaw;
+use super::flaw::{Flaw, Scrutiny};
 use super::pair::{CertError, PairBytes, parse_pair};
 use super::tracked::Tracked;
 use crate::tls::cert_store::{CertChange, CertEntry, Layer, Seat};
@@ -54,11 +54,13 @@ pub(super) fn judge(
     pair: &PairBytes,
     provider: &Arc<CryptoProvider>,
     now_unix: i64,
+    scrutiny: Scrutiny,
 ) -> Result<(Arc<CertEntry>, Option<Flaw>), CertError> {
     let entry = parse_pair(pair, tracked.source, provider)?;
-    let flaw = Flaw::of(&entry, slot.name(), now_unix);
+    let flaw_of = |entry| Flaw::of(entry, slot.name(), now_unix, scrutiny);
+    let flaw = flaw_of(&entry);
     if let (Some(flaw), Some(serving)) = (flaw, &tracked.serving)
-        && Flaw::rank(Some(flaw)) > Flaw::rank(Flaw::of(serving, slot.name(), now_unix))
+        && Flaw::rank(Some(flaw)) > Flaw::rank(flaw_of(serving))
     {
         if entry.not_before > now_unix {
             // Its time will come without its file changing.

@@ -13,12 +13,13 @@ use rustls::crypto::CryptoProvider;
 
 use super::Slot;
 use super::confine::CertRoots;
+use super::flaw::Scrutiny;
 use super::notice::Chance;
 use super::outcome::{Outcome, judge};
 use super::pair::CertError;
 use super::tracked::{Look, Tracked, is_outside};
 use crate::tls::cert_store::CertCounters;
-use crate::tls::limits::LOAD_THREAD_NAMES_MIN;
+use crate::tls::limits::{LOAD_THREAD_NAMES_MIN, SIGNATURES_AT_START_MAX};
 
 /// What judging a name takes besides the name.
 #[derive(Clone, Copy)]
@@ -27,6 +28,7 @@ pub(super) struct Judge<'l> {
     provider: &'l Arc<CryptoProvider>,
     counters: &'l CertCounters,
     now_unix: u64,
+    scrutiny: Scrutiny,
 }
 
 impl<'l> Judge<'l> {
@@ -36,7 +38,7 @@ impl<'l> Judge<'l> {
         counters: &'l CertCounters,
         now_unix: u64,
     ) -> Self {
-        Self { roots, provider, counters, now_unix }
+        Self { roots, provider, counters, now_unix, scrutiny: Scrutiny::Signatures }
     }
 
     /// Looks at one name's files and judges what changed.
@@ -45,7 +47,9 @@ impl<'l> Judge<'l> {
         let judged = match tracked.look(self.roots, self.now_unix) {
             Look::Unchanged => return Outcome::Unchanged,
             Look::Unreadable(error) => Err(error),
-            Look::Changed(pair) => judge(slot, tracked, &pair, self.provider, now_unix),
+            Look::Changed(pair) => {
+                judge(slot, tracked, &pair, self.provider, now_unix, self.scrutiny)
+            }
         };
         match judged {
             Ok((entry, flaw)) => {
@@ -76,13 +80,17 @@ impl<'l> Judge<'l> {
         Outcome::Refused(error)
     }
 
-    /// [`Judge::refresh`] for all names but the default, in their order.
+    /// [`Judge::refresh`] for all names but the default, in their order. Of many, signatures in
+    /// chains are left to clients: nothing better is served that they could replace.
     pub(super) fn refresh_all(
-        &self,
+        mut self,
         tracked: &mut BTreeMap<Slot, Tracked>,
     ) -> Vec<(Slot, Outcome)> {
         let named = tracked.iter_mut().filter(|(slot, _)| slot.name().is_some());
         let mut named: Vec<(&Slot, &mut Tracked)> = named.collect();
+        if named.len() > SIGNATURES_AT_START_MAX {
+            self.scrutiny = Scrutiny::Names;
+        }
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let threads = cpus.min(named.len().div_ceil(LOAD_THREAD_NAMES_MIN)).max(1);
         let share = named.len().div_ceil(threads).max(1);

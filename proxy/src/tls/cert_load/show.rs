@@ -8,6 +8,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::errands::{Errand, Errands};
+use super::flaw::{Flaw, Scrutiny};
 use super::reload::{ReloadError, Reloadable, answer_within};
 use super::tracked::Tracked;
 use super::{CertLoader, Slot};
@@ -111,7 +112,8 @@ fn leaf_facts(entry: &CertEntry, slot: &Slot, now_unix: i64) -> LeafFacts {
         not_after_unix: entry.not_after,
         fingerprint: entry.fingerprint_hex(),
         chain: entry.certified.cert.len(),
-        flaw: super::flaw::Flaw::of(entry, slot.name(), now_unix).map(|flaw| flaw.to_string()),
+        flaw: Flaw::of(entry, slot.name(), now_unix, Scrutiny::Signatures)
+            .map(|flaw| flaw.to_string()),
         client_auth: entry.client_auth().map(ClientAuth::label),
         ..LeafFacts::default()
     };

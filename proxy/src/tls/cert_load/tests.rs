@@ -402,6 +402,26 @@ fn a_pair_that_names_another_host_replaces_none_that_names_its_own() {
     assert!(rig.store.troubles().is_empty());
 }
 
+/// As when a renewal brings the certificate of an issuer that has a new key by now.
+#[test]
+fn a_chain_of_another_key_replaces_no_sound_one() {
+    let mut rig = rig();
+    let dir = rig.dir.path().to_path_buf();
+    pem(&["own.example"]).write(&dir, "own.example");
+    rig.loader.load_initial().expect("loads");
+    let good = rig.id("own.example");
+    let (leaf, namesake) = (pem(&["own.example"]), pem(&["own.example"]));
+    let chained = Pem { crt: leaf.crt.clone() + &namesake.crt, key: leaf.key.clone() };
+    chained.write(&dir, "own.example");
+    rig.loader.tick();
+    assert_eq!(rig.id("own.example"), good);
+    let troubles = rig.store.troubles().list(9);
+    assert!(troubles[0].why.contains("did not sign one before it"), "{troubles:?}");
+    leaf.write(&dir, "own.example");
+    rig.loader.tick();
+    assert_ne!(rig.id("own.example"), good);
+}
+
 #[test]
 fn polling_comes_round_to_every_name() {
     let mut rig = rig();
