@@ -211,7 +211,7 @@ impl Registry {
     /// What follows from the end of a node.
     fn depart(&mut self, departed: Departed, why: Departure) {
         let Departed { key, node, subscribed_left } = departed;
-        self.changes.node_gone(&node);
+        self.changes.node_gone(node.id);
         if subscribed_left == 0 {
             self.changes.key_gone(&key);
             self.effects.extend(self.certs.release(&key));

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use route_table::Proto;
 use subscribe::announce::{AnnounceFields, Command, Digest, Signer, encode};
 
+use crate::ctl::{controlled, said};
 use crate::harness::certs::{honest, sign_check_folder};
 use crate::harness::datagram;
 use crate::harness::router::{Setup, Subscribe};
@@ -91,6 +92,28 @@ fn send_torn(path: &Path, length: u64) {
     assert_eq!(bytes.len() as u64, length);
     bytes.extend([40, 0, 0, 0, 1, 2, 3, 4, 3]);
     fs::write(path, bytes).expect("writes");
+}
+
+#[test]
+fn what_operators_decided_outlives_a_kill() {
+    let origin = Origin::echo();
+    let route = origin.route("written.test");
+    let (setup, _) = with_state_file(controlled(Router::setup().route(&route)));
+    let mut router = setup.start();
+    for site in ["drained.test", "open.test"] {
+        send(&router, site, &origin, Command::Subscribe, None);
+        wait_for_status(&router, site, 200);
+    }
+    let address = origin.address().to_string();
+    said(&router, &["route", "add", "added.test", &address, "--proto", "http"]);
+    for key in ["drained.test", "written.test", "open.test"] {
+        said(&router, &["drain", &address, "--key", key]);
+    }
+    said(&router, &["undrain", &address, "--key", "open.test"]);
+    router.crash();
+    router.start_again();
+    let sites = ["drained.test", "written.test", "open.test", "added.test"];
+    assert_eq!(sites.map(|site| status(&router, site)), [503, 503, 200, 200]);
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Registry {
             self.note_node(now, &claim.route, &after);
         }
         if after.id != node.id {
-            self.changes.node_gone(node);
+            self.changes.node_gone(node.id);
             let (key, from) = (claim.route.clone(), node.facts.announced.clone());
             self.log(Effect::NodeMoved { key, node: after, from });
         }

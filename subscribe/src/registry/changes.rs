@@ -2,11 +2,11 @@
 //!
 //! A renewal is no change. Until somebody asks for changes none are recorded.
 
-use route_table::{Node, NodeOrigin, RouteKey};
+use route_table::{Intake, Node, NodeId, NodeOrigin, RouteKey};
 
 use super::{Now, Registry};
 use crate::datagram::Subscription;
-use crate::state::record::{ClaimRecord, NodeRecord, Record, RecordWriter};
+use crate::state::record::{ClaimRecord, NodeRecord, OperatorRecord, Record, RecordWriter};
 
 /// Changes that were not taken yet; none if nobody wants them.
 #[derive(Debug, Default)]
@@ -19,8 +19,16 @@ impl Changes {
         }
     }
 
-    pub fn node_gone(&mut self, node: &Node) {
-        self.push(&Record::NodeGone { id: node.id.0 });
+    pub fn node_gone(&mut self, id: NodeId) {
+        self.push(&Record::NodeGone { id: id.0 });
+    }
+
+    /// Whether a node gets new requests.
+    pub fn intake(&mut self, key: &RouteKey, node: &Node) {
+        self.push(&match node.intake {
+            Intake::Drained => drained(key, node),
+            Intake::Open => Record::NodeOpened { id: node.id.0 },
+        });
     }
 
     pub fn key_gone(&mut self, key: &RouteKey) {
@@ -46,6 +54,10 @@ impl Registry {
     pub fn record_changes(&mut self, now: Now) -> Vec<u8> {
         let mut writer = RecordWriter::start();
         self.write_nodes(now, &mut writer);
+        self.write_operators(&mut writer);
+        for (key, node) in self.roster.drained() {
+            writer.push(&drained(key, node));
+        }
         self.changes = Changes(Some(RecordWriter::default()));
         writer.into_bytes()
     }
@@ -67,11 +79,22 @@ impl Registry {
         self.changes.0.iter_mut().for_each(RecordWriter::clear);
     }
 
-    /// A node came, or has other facts.
+    /// A subscribed node came, or has other facts.
     pub(super) fn note_node(&mut self, now: Now, key: &RouteKey, node: &Node) {
         if let Some(writer) = &mut self.changes.0 {
             let algorithm = self.roster.algorithm(key);
             writer.push(&Record::Node(NodeRecord::of(key, algorithm, node, now.mono_ms)));
+            if node.intake == Intake::Drained {
+                writer.push(&drained(key, node));
+            }
+        }
+    }
+
+    /// An operator added a node.
+    pub(super) fn note_operators(&mut self, key: &RouteKey, node: &Node) {
+        if let Some(writer) = &mut self.changes.0 {
+            let algorithm = self.roster.algorithm(key);
+            writer.push(&Record::Operator(OperatorRecord::of(key, algorithm, node)));
         }
     }
 
@@ -91,4 +114,18 @@ impl Registry {
         }
         self.certs.records().for_each(|record| writer.push(&Record::Claim(record)));
     }
+
+    /// The nodes that operators added.
+    pub(super) fn write_operators(&self, writer: &mut RecordWriter) {
+        for (key, algorithm, node) in self.roster.rows() {
+            if node.facts.origin == NodeOrigin::Operator {
+                writer.push(&Record::Operator(OperatorRecord::of(key, algorithm, node)));
+            }
+        }
+    }
+}
+
+fn drained<'a>(key: &'a RouteKey, node: &'a Node) -> Record<'a> {
+    let (announced, vassal) = (&*node.facts.announced, node.facts.vassal());
+    Record::NodeDrained { id: node.id.0, key: key.as_str(), announced, vassal }
 }

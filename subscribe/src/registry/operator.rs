@@ -51,7 +51,11 @@ impl Registry {
     /// Gives the node at this address new requests or not, and says whether that is a change;
     /// `None` if the key has no such node. It holds until it is taken back or the node leaves.
     pub fn set_intake(&mut self, key: &RouteKey, at: &Address, intake: Intake) -> Option<bool> {
-        self.roster.set_intake(key, |node| node.facts.address == *at, intake)
+        let has_changed = self.roster.set_intake(key, |node| node.facts.address == *at, intake)?;
+        if has_changed && let Some(node) = self.roster.recognise(key, at, None).by_address {
+            self.changes.intake(key, &node);
+        }
+        Some(has_changed)
     }
 
     fn add_leaseless(&mut self, key: RouteKey, facts: NodeFacts) -> Result<(), StaticNodeError> {
@@ -59,7 +63,10 @@ impl Registry {
             return Err(StaticNodeError::Duplicate);
         }
         self.roster.check_room(&key).map_err(StaticNodeError::NoRoom)?;
-        self.roster.add(key, facts, self.rules.algorithm, u64::MAX);
+        let node = self.roster.add(key.clone(), facts, self.rules.algorithm, u64::MAX);
+        if node.facts.origin == NodeOrigin::Operator {
+            self.note_operators(&key, &node);
+        }
         Ok(())
     }
 }

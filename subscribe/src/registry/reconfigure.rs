@@ -86,7 +86,10 @@ impl Registry {
         }
         for ((key, address), id, origin) in gone {
             match origin {
-                NodeOrigin::Static => self.roster.remove_static(&key, id),
+                NodeOrigin::Static => {
+                    self.roster.remove_static(&key, id);
+                    self.changes.node_gone(id);
+                }
                 NodeOrigin::Operator => {
                     if let Some(departed) = self.roster.remove_operators(&key, &address) {
                         self.depart(departed, Departure::Superseded);

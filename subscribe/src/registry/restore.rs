@@ -96,11 +96,15 @@ impl Registry {
                     Ok(()) => restored.nodes += 1,
                     Err(_) => restored.refused += 1,
                 },
-                Record::Drained { key, announced, vassal } => {
+                Record::Drained { key, announced, vassal }
+                | Record::NodeDrained { key, announced, vassal, .. } => {
                     self.restore_drained(key, announced, vassal);
                 }
                 Record::Claim(record) => self.restore_claim(&record),
-                Record::NodeGone { .. } | Record::KeyGone { .. } | Record::End { .. } => {}
+                Record::NodeGone { .. }
+                | Record::NodeOpened { .. }
+                | Record::KeyGone { .. }
+                | Record::End { .. } => {}
             }
         }
         self.effects.extend(self.certs.loads());

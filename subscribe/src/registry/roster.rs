@@ -234,7 +234,12 @@ impl Roster {
         self.rows().map(|(key, _, node)| (key, node))
     }
 
-    /// The same, with how the key spreads its requests.
+    /// Those of them that operators keep new requests from.
+    pub fn drained(&self) -> impl Iterator<Item = (&RouteKey, &Arc<Node>)> {
+        self.iter().filter(|(_, node)| node.intake == Intake::Drained)
+    }
+
+    /// Every node, with how the key spreads its requests.
     pub fn rows(&self) -> impl Iterator<Item = (&RouteKey, Algorithm, &Arc<Node>)> {
         let drafts = self.drafts.iter();
         let drafted = drafts.flat_map(|(key, draft)| {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::record::{Record, RecordWriter, decode, take_head};
+use super::record::{NodeRecord, OperatorRecord, Record, RecordWriter, decode, take_head};
 use super::{StateError, frame};
 
 /// What a record is about.
@@ -16,6 +16,7 @@ enum Subject<'a> {
     Vouch(&'a str),
     Node(u64),
     Claim(&'a str),
+    Drained(u64),
 }
 
 /// The newest record of a subject.
@@ -42,25 +43,32 @@ fn newest(journal: &[u8]) -> Result<HashMap<Subject<'_>, Newest<'_>>, StateError
             Record::Vouch { key, .. } => {
                 held.insert(Subject::Vouch(key), Newest { place, body });
             }
-            Record::Node(node) => {
+            Record::Node(NodeRecord { id, .. })
+            | Record::Operator(OperatorRecord { node: NodeRecord { id, .. }, .. }) => {
                 // A node that changes keeps its place among those of its key.
-                let newest = held.entry(Subject::Node(node.id));
+                let newest = held.entry(Subject::Node(id));
                 newest.or_insert(Newest { place, body }).body = body;
+            }
+            Record::NodeDrained { id, .. } => {
+                held.insert(Subject::Drained(id), Newest { place, body });
+            }
+            Record::NodeOpened { id } => {
+                held.remove(&Subject::Drained(id));
             }
             Record::Claim(claim) => {
                 held.insert(Subject::Claim(claim.key), Newest { place, body });
             }
             Record::NodeGone { id } => {
                 held.remove(&Subject::Node(id));
+                held.remove(&Subject::Drained(id));
             }
             Record::KeyGone { key } => {
                 held.remove(&Subject::Vouch(key));
                 held.remove(&Subject::Claim(key));
             }
-            // Neither stamps are kept, the floor rises instead, nor what operators did.
+            // Stamps are not kept, the floor rises instead.
             Record::Replay { .. }
             | Record::Marks(_)
-            | Record::Operator(_)
             | Record::Drained { .. }
             | Record::End { .. } => return Err(StateError::Damaged),
         }
@@ -83,13 +91,14 @@ pub fn replay(journal: &[u8]) -> Result<Vec<u8>, StateError> {
     Ok(survivors(journal)?.finish())
 }
 
-/// Keys that are vouched for come first, then nodes, then certificates, as `restore` needs them.
+/// Keys that are vouched for come first, then nodes, then what is said of them, as `restore` needs it.
 fn survivors(journal: &[u8]) -> Result<RecordWriter, StateError> {
     let mut held: Vec<_> = newest(journal)?.into_iter().collect();
     let kind = |subject: &Subject<'_>| match subject {
         Subject::Vouch(_) => 0,
         Subject::Node(_) => 1,
         Subject::Claim(_) => 2,
+        Subject::Drained(_) => 3,
     };
     held.sort_unstable_by_key(|(subject, newest)| (kind(subject), newest.place));
     let mut writer = RecordWriter::start();
@@ -128,6 +137,17 @@ mod tests {
         let all = [vouch("a"), claim("b"), claim("a"), gone, vouch("b"), claim("c"), claim("b")];
         let due = [vouch("b"), claim("c"), claim("b")].map(|record| format!("{record:?}"));
         assert_eq!(kept(&journal(&all)).unwrap(), due, "the claim that came last is last");
+    }
+
+    #[test]
+    fn a_node_is_drained_until_it_is_opened_or_leaves() {
+        let drained = |id| Record::NodeDrained { id, key: "a", announced: "@a", vassal: None };
+        let due = [format!("{:?}", drained(1))];
+        assert_eq!(kept(&journal(&[drained(1), drained(1)])).unwrap(), due);
+        let opened = [drained(1), drained(2), Record::NodeOpened { id: 2 }];
+        assert_eq!(kept(&journal(&opened)).unwrap(), due);
+        let gone = [drained(1), Record::NodeGone { id: 1 }];
+        assert!(kept(&journal(&gone)).unwrap().is_empty());
     }
 
     #[test]

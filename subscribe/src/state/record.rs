@@ -56,7 +56,8 @@ pub enum Record<'a> {
     /// A node without a lease that an operator added.
     #[serde(borrow)]
     Operator(OperatorRecord<'a>),
-    /// An operator keeps new requests from a node. After all nodes.
+    /// An operator keeps new requests from a node. After all nodes; a journal has
+    /// [`Record::NodeDrained`] instead.
     Drained {
         /// The key it serves.
         key: &'a str,
@@ -75,6 +76,23 @@ pub enum Record<'a> {
     KeyGone {
         /// The key.
         key: &'a str,
+    },
+    /// In a journal: an operator keeps new requests from a node, until it leaves or
+    /// [`Record::NodeOpened`]. After the node.
+    NodeDrained {
+        /// Its number.
+        id: u64,
+        /// The key it serves.
+        key: &'a str,
+        /// Its address as announced; empty while it sleeps.
+        announced: &'a str,
+        /// Its name, if it said one.
+        vassal: Option<&'a str>,
+    },
+    /// In a journal: a node gets new requests again.
+    NodeOpened {
+        /// Its number.
+        id: u64,
     },
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use route_table::{Address, Intake, NodeFacts, RouteKey};
 use subscribe::announce::{Command, encode};
 use tempfile::TempDir;
 
@@ -65,6 +66,46 @@ fn after_a_crash_all_are_back_but_those_who_left() {
     assert_eq!(there(&started(&dir)), [0, 0, 1], "what was restored may leave");
     let mode = fs::metadata(dir.path().join("state")).expect("is there").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600, "it may hold private keys");
+}
+
+/// Also over a file that was made from what came back, and over one that was written on since.
+#[test]
+fn what_operators_decided_is_back_until_they_take_it_back() {
+    let dir = TempDir::new().expect("a directory");
+    let key = |text: &str| RouteKey::parse(text.as_bytes()).expect("a key");
+    let at = |port: u16| Address::parse(format!("127.0.0.1:{port}").as_bytes()).expect("a node");
+    let (subscribed, added) = (key("a.example"), key("b.example"));
+    let there = |rig: &Rig| ["a.example", "b.example"].map(|key| nodes(&rig.table, key));
+    let mut rig = started(&dir);
+    announce(&mut rig, &[subscribe("a.example", 3000), subscribe("a.example", 3001)]);
+    let route =
+        rig.table.snapshot().get("a.example").expect("it is there").nodes()[0].facts.clone();
+    let facts = |port: u16| NodeFacts {
+        address: at(port),
+        announced: format!("127.0.0.1:{port}").into(),
+        ..route.clone()
+    };
+    let registry = &mut rig.subscriber.shell.registry;
+    for port in [4000, 4001, 4002] {
+        registry.add_operators(added.clone(), facts(port)).expect("room");
+    }
+    registry.set_intake(&subscribed, &at(3000), Intake::Drained);
+    registry.set_intake(&added, &at(4000), Intake::Drained);
+    assert!(registry.remove_operators(&added, &at(4002)));
+    rig.turn();
+    assert_eq!(there(&rig), [1, 1]);
+    drop(rig);
+    assert_eq!(there(&started(&dir)), [1, 1]);
+    let mut rig = started(&dir);
+    assert_eq!(there(&rig), [1, 1], "out of a file that was made of what came back");
+    let registry = &mut rig.subscriber.shell.registry;
+    assert_eq!(registry.set_intake(&subscribed, &at(3000), Intake::Open), Some(true));
+    assert!(registry.remove_operators(&added, &at(4000)));
+    rig.turn();
+    // Whoever comes where a drained node was is another one.
+    announce(&mut rig, &[subscribe("b.example", 4000)]);
+    drop(rig);
+    assert_eq!(there(&started(&dir)), [2, 2]);
 }
 
 #[test]
