@@ -68,6 +68,8 @@ struct Session {
     tunnels: usize,
     /// When it is forgotten, unless a tunnel is open.
     expires_ms: u64,
+    /// Until when a GET that came while a tunnel was open may make another one.
+    asked_again_ms: Option<u64>,
 }
 
 /// The sessions of this router.
@@ -100,27 +102,39 @@ impl Pairs {
         }
         let state = if part == Part::Listening { State::Asked } else { State::Alone };
         let expires_ms = now_ms + WAITING_MS;
-        let fresh = || Session { node: node.clone(), state, tunnels: 0, expires_ms };
+        let fresh = || Session::new(node, state, expires_ms);
         let session = sessions.entry(pair.clone()).or_insert_with(fresh);
         if session.tunnels == 0 {
             *session = fresh();
         }
     }
 
+    /// A GET of an open session goes to its node too: the session outlives the tunnel that is open, since
+    /// the client may have ended that one already.
+    pub fn ask_again(&self, pair: &Pair, now_ms: u64) {
+        if let Some(session) = self.lock().get_mut(pair) {
+            session.asked_again_ms = Some(now_ms + WAITING_MS);
+        }
+    }
+
     /// Marks a session with `node` as open until the returned value is dropped.
     pub fn open(self: &Arc<Self>, pair: Pair, node: &Arc<Node>) -> Open {
         let mut sessions = self.lock();
-        // It may be gone: an earlier GET of the same cookie has just ended.
-        let fresh =
-            || Session { node: node.clone(), state: State::Open, tunnels: 0, expires_ms: 0 };
+        // It may be gone: the node took long to answer.
+        let fresh = || Session::new(node, State::Open, 0);
         let session = sessions.entry(pair.clone()).or_insert_with(fresh);
         session.state = State::Open;
         session.tunnels += 1;
+        session.asked_again_ms = None;
         Open { pairs: self.clone(), pair }
     }
 }
 
 impl Session {
+    fn new(node: &Arc<Node>, state: State, expires_ms: u64) -> Self {
+        Self { node: node.clone(), state, tunnels: 0, expires_ms, asked_again_ms: None }
+    }
+
     fn lives(&self, now_ms: u64) -> bool {
         self.tunnels > 0 || now_ms < self.expires_ms
     }
@@ -138,8 +152,10 @@ impl Drop for Open {
         let mut sessions = self.pairs.lock();
         if let Some(session) = sessions.get_mut(&self.pair) {
             session.tunnels = session.tunnels.saturating_sub(1);
-            if session.tunnels == 0 {
-                sessions.remove(&self.pair);
+            match session.asked_again_ms.take_if(|_| session.tunnels == 0) {
+                Some(until_ms) => (session.state, session.expires_ms) = (State::Asked, until_ms),
+                None if session.tunnels == 0 => drop(sessions.remove(&self.pair)),
+                None => {}
             }
         }
     }
@@ -184,6 +200,25 @@ mod tests {
         assert_eq!(pairs.known(&mine, 1).unwrap().node.id, NodeId(7), "an open one stays");
         drop(open);
         assert!(pairs.known(&mine, 1).is_none());
+    }
+
+    #[test]
+    fn a_get_that_comes_before_the_last_tunnel_ended_is_waited_for() {
+        let pairs = Arc::new(Pairs::default());
+        let mine = pair("a", "cookie");
+        let ended = pairs.open(mine.clone(), &node(7));
+        pairs.ask_again(&mine, 5);
+        drop(ended);
+        let known = pairs.known(&mine, 5).unwrap();
+        assert_eq!((known.node.id, known.state), (NodeId(7), State::Asked));
+        assert!(pairs.known(&mine, WAITING_MS + 5).is_none(), "not for ever");
+        let first = pairs.open(mine.clone(), &node(7));
+        pairs.ask_again(&mine, 6);
+        let second = pairs.open(mine.clone(), &node(7));
+        drop(first);
+        assert_eq!(pairs.known(&mine, 6).unwrap().state, State::Open);
+        drop(second);
+        assert!(pairs.known(&mine, 6).is_none(), "nobody else asked");
     }
 
     #[test]
