@@ -3,7 +3,8 @@
 //! A thread of its own looks at what is used and at the caps that hold (`caps`). From a cap on, new
 //! connections and new nodes are refused; below 95 % of it they are welcome again. What is there goes
 //! on in any case: only an allocation that fails can end it, and this state is there so that none does.
-//! Workers read one flag when they accept, never per request.
+//! Workers read one flag and a count when they accept, never per request. The count bounds a burst between
+//! two looks: whoever accepts more than the last look left room for looks itself.
 
 mod caps;
 mod cgroup;
@@ -13,7 +14,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -33,6 +34,12 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLOSE_LOOK: Duration = Duration::from_millis(20);
 /// Distance between two looks for a cap while there is none.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// What a new connection may take before the next look: buffers, and what its sockets hold in the kernel.
+const BYTES_PER_ACCEPT: u64 = 256 * 1024;
+/// Connections accepted between two looks at least; a look costs as much as a few of them.
+const ACCEPTS_MIN: u64 = 16;
+/// Accepts that are left where nothing limits memory.
+const UNLIMITED: u64 = u64::MAX;
 /// Share of a cap from which on it is near, in percent.
 const NEAR_PERCENT: u64 = 80;
 /// Share of a cap below which new work is welcome again, in percent.
@@ -99,6 +106,9 @@ pub struct Headroom {
     /// Written when the state turns; read on every accept.
     short: AtomicBool,
     shortages: AtomicU64,
+    /// Connections that may be accepted before somebody must look.
+    accepts_left: AtomicU64,
+    caps: Mutex<Caps>,
     told: Mutex<Told>,
 }
 
@@ -123,6 +133,24 @@ impl Headroom {
         self.short.load(Relaxed)
     }
 
+    /// Whether a new connection is to be accepted. Looks itself where too many were since the last look.
+    #[must_use]
+    pub fn admits(&self) -> bool {
+        if self.is_short() {
+            return false;
+        }
+        let one_less = |left| (left != UNLIMITED).then(|| u64::saturating_sub(left, 1));
+        if self.accepts_left.fetch_update(Relaxed, Relaxed, one_less) != Ok(0) {
+            return true;
+        }
+        // Whoever holds it looks just now.
+        let Ok(mut caps) = self.caps.try_lock() else { return true };
+        let nearest = caps.nearest(self.max());
+        drop(caps);
+        self.note(nearest);
+        !self.is_short()
+    }
+
     /// Goes by `max` from the next look on.
     pub fn follow(&self, max: MemoryMax) {
         self.tell(|told| told.max = max);
@@ -134,21 +162,27 @@ impl Headroom {
         self.tell(|told| told.nearest.clone())
     }
 
+    fn max(&self) -> MemoryMax {
+        self.tell(|told| told.max)
+    }
+
+    fn look(&self) -> Option<Cap> {
+        let max = self.max();
+        self.caps.lock().unwrap_or_else(PoisonError::into_inner).nearest(max)
+    }
+
     fn tell<R>(&self, with: impl FnOnce(&mut Told) -> R) -> R {
         // Nothing panics while it holds the lock, and what is in there is whole at any time.
-        with(&mut self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        with(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes what a look found; says when to look again.
     fn note(&self, nearest: Option<Cap>) -> Duration {
-        let was_short = self.is_short();
-        let is_short = nearest.as_ref().is_some_and(|cap| stays_short(cap, was_short));
-        if is_short != was_short {
-            self.short.store(is_short, Relaxed);
+        self.accepts_left.store(nearest.as_ref().map_or(UNLIMITED, accepts), Relaxed);
+        let is_short = nearest.as_ref().is_some_and(|cap| stays_short(cap, self.is_short()));
+        if self.short.swap(is_short, Relaxed) != is_short {
             turned(is_short, nearest.as_ref());
-        }
-        if is_short && !was_short {
-            self.shortages.fetch_add(1, Relaxed);
+            self.shortages.fetch_add(u64::from(is_short), Relaxed);
         }
         let next = match &nearest {
             None => IDLE_LOOK,
@@ -163,6 +197,11 @@ impl Headroom {
 /// The rule: short from the cap on, and then until there is a little room.
 fn stays_short(cap: &Cap, was_short: bool) -> bool {
     cap.used >= cap.refuse_from || (was_short && cap.percent() >= RESUME_PERCENT)
+}
+
+/// How many connections may come before somebody must look again.
+fn accepts(cap: &Cap) -> u64 {
+    (cap.refuse_from.saturating_sub(cap.used) / BYTES_PER_ACCEPT).max(ACCEPTS_MIN)
 }
 
 /// The one line of a turn.
@@ -191,8 +230,7 @@ fn mib(bytes: u64) -> u64 {
 /// # Errors
 /// If the system refuses a thread.
 pub fn watch(headroom: &Arc<Headroom>, drain: &Arc<Drain>) -> io::Result<()> {
-    let mut caps = Caps::default();
-    let mut next = headroom.note(caps.nearest(headroom.tell(|told| told.max)));
+    let mut next = headroom.note(headroom.look());
     if let Some(Cap { of, refuse_from, used, .. }) = headroom.nearest() {
         tracing::debug!("new work is refused from {refuse_from} B on ({of}), now {used} B");
     }
@@ -201,12 +239,11 @@ pub fn watch(headroom: &Arc<Headroom>, drain: &Arc<Drain>) -> io::Result<()> {
     let look = move || {
         while drain.phase() < DrainPhase::Aborting {
             thread::sleep(next);
-            let max = headroom.tell(|told| told.max);
-            let mut nearest = caps.nearest(max);
+            let mut nearest = headroom.look();
             let is_full = nearest.as_ref().is_some_and(|cap| stays_short(cap, headroom.is_short()));
             // Nobody is refused for what only the allocator holds.
             if is_full && trim.if_due(Instant::now()) {
-                nearest = caps.nearest(max);
+                nearest = headroom.look();
             }
             next = headroom.note(nearest);
         }
@@ -248,6 +285,18 @@ mod tests {
         assert!(!stays_short(&nearly_all_base, true), "a little of what may be used is room");
         headroom.note(None);
         assert!(!headroom.is_short(), "a cap that is gone refuses nobody");
+    }
+
+    #[test]
+    fn who_accepts_more_than_there_was_room_for_looks_itself() {
+        let headroom = Headroom::new(MemoryMax::Bytes(1));
+        let room = |bytes| Some(Cap { of: CapOf::Setting, base: 0, refuse_from: bytes, used: 0 });
+        headroom.note(room(20 * BYTES_PER_ACCEPT));
+        assert_eq!((0..1000).take_while(|_| headroom.admits()).count(), 20);
+        assert!(headroom.is_short(), "it saw that more than a byte is used");
+        headroom.follow(MemoryMax::Off);
+        headroom.note(None);
+        assert!((0..1000).all(|_| headroom.admits()));
     }
 
     #[test]

@@ -354,7 +354,7 @@ fn admit<S: Service>(
         admission.shard.add(Counter::ConnectionsRefused, 1);
         return;
     }
-    if admission.headroom.is_short() {
+    if !admission.headroom.admits() {
         admission.shard.add(Counter::MemoryConnectionsRefused, 1);
         return;
     }
