@@ -4,7 +4,7 @@
 //! connections and new nodes are refused; below 95 % of it they are welcome again. What is there goes
 //! on in any case: only an allocation that fails can end it, and this state is there so that none does.
 //! Workers read one flag and a count when they accept, never per request. The count bounds a burst between
-//! two looks: whoever accepts more than the last look left room for looks itself.
+//! two looks: who accepted what the last look left room for waits until that took what it takes, and looks itself.
 
 mod caps;
 mod cgroup;
@@ -133,22 +133,31 @@ impl Headroom {
         self.short.load(Relaxed)
     }
 
-    /// Whether a new connection is to be accepted. Looks itself where too many were since the last look.
+    /// Whether a new connection is welcome, which is counted.
     #[must_use]
     pub fn admits(&self) -> bool {
         if self.is_short() {
             return false;
         }
         let one_less = |left| (left != UNLIMITED).then(|| u64::saturating_sub(left, 1));
-        if self.accepts_left.fetch_update(Relaxed, Relaxed, one_less) != Ok(0) {
-            return true;
+        let _unlimited = self.accepts_left.fetch_update(Relaxed, Relaxed, one_less);
+        true
+    }
+
+    /// Whether as many connections were welcome as the last look left room for: further ones had
+    /// better wait for another look.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.accepts_left.load(Relaxed) == 0 && !self.is_short()
+    }
+
+    /// Looks out of turn, unless somebody just does.
+    pub fn look_again(&self) {
+        if let Ok(mut caps) = self.caps.try_lock() {
+            let nearest = caps.nearest(self.max());
+            drop(caps);
+            self.note(nearest);
         }
-        // Whoever holds it looks just now.
-        let Ok(mut caps) = self.caps.try_lock() else { return true };
-        let nearest = caps.nearest(self.max());
-        drop(caps);
-        self.note(nearest);
-        !self.is_short()
     }
 
     /// Goes by `max` from the next look on.
@@ -288,15 +297,18 @@ mod tests {
     }
 
     #[test]
-    fn who_accepts_more_than_there_was_room_for_looks_itself() {
+    fn no_more_are_accepted_than_there_was_room_for_without_another_look() {
         let headroom = Headroom::new(MemoryMax::Bytes(1));
         let room = |bytes| Some(Cap { of: CapOf::Setting, base: 0, refuse_from: bytes, used: 0 });
         headroom.note(room(20 * BYTES_PER_ACCEPT));
-        assert_eq!((0..1000).take_while(|_| headroom.admits()).count(), 20);
+        let accept = |_: &i32| !headroom.is_spent() && headroom.admits();
+        assert_eq!((0..1000).take_while(accept).count(), 20);
+        headroom.look_again();
         assert!(headroom.is_short(), "it saw that more than a byte is used");
+        assert!(!headroom.is_spent(), "who comes now is refused and not kept waiting");
         headroom.follow(MemoryMax::Off);
         headroom.note(None);
-        assert!((0..1000).all(|_| headroom.admits()));
+        assert!((0..1000).all(|_| headroom.admits() && !headroom.is_spent()));
     }
 
     #[test]

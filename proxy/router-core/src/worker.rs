@@ -31,6 +31,8 @@ use crate::{
 const BEGIN_LOOK_MS: u64 = 2;
 /// Pause after an accept failed for want of a resource, so that the failure does not spin.
 const ACCEPT_PAUSE_MS: u64 = 50;
+/// How long new connections are left to take memory before it is looked at, where it is limited.
+const SETTLE_MS: u64 = 5;
 
 /// What a router does with its connections. One value per worker.
 pub trait Service: 'static {
@@ -203,6 +205,16 @@ struct Admission {
     shard: Arc<Shard>,
 }
 
+impl Admission {
+    /// Where memory is limited: lets what was accepted take what it takes, before there is more.
+    async fn settle(&self) {
+        if self.headroom.is_spent() {
+            sleep_ms(SETTLE_MS).await;
+            self.headroom.look_again();
+        }
+    }
+}
+
 /// Counts a connection as open until it is dropped.
 pub struct Admitted(Rc<Admission>);
 
@@ -333,7 +345,10 @@ async fn accept_loop<S: Service>(
             Ok(accepted) => {
                 let admit = |accepted| admit(accepted, open.role.get(), &service, &admission);
                 admit(accepted);
-                listener.accept_waiting(admit);
+                if !admission.headroom.is_spent() {
+                    listener.accept_waiting(admit);
+                }
+                admission.settle().await;
             }
             Err(_called_off) if open.stop.is_stopped() => return,
             Err(_scarce) => {

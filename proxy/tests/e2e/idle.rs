@@ -25,11 +25,16 @@ const WEBSOCKET_BYTES_MAX: u64 = 3_584;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: idle.test\r\n\r\n";
 
-/// Allows this process and its children as many files as it may; that many connections.
-fn connections() -> usize {
+/// Allows this process and its children as many files as it may; says how many.
+pub fn allow_files() -> u64 {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("up to the hard limit");
-    CONNECTIONS.min(hard.saturating_sub(FILES_SPARED) as usize)
+    hard
+}
+
+/// So many connections.
+fn connections() -> usize {
+    CONNECTIONS.min(allow_files().saturating_sub(FILES_SPARED) as usize)
 }
 
 fn router(route: String) -> Router {

@@ -1,11 +1,13 @@
 //! Memory that runs short: new connections and nodes are refused and counted, what is there goes on, and
 //! when memory is given back everything is welcome again, in the same process.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use crate::exhaustion::{limit, proc_number};
@@ -18,6 +20,9 @@ use crate::websocket;
 const MIB: u64 = 1 << 20;
 /// Connections after which a test gives up filling.
 const FILLERS_MAX: usize = 4000;
+
+/// Connections that come at once; with what they say they would take more than the group has.
+const BURST: usize = 2500;
 
 /// What was there before memory became short.
 struct Old {
@@ -202,15 +207,13 @@ impl Drop for Group {
     }
 }
 
-/// Goal: the cap that most routers have. The kernel kills who meets it.
-#[test]
-fn the_limit_of_a_control_group_is_not_met() {
+/// A router in a group of 64 MiB, if there can be one. The kernel kills who meets that.
+fn start_in_group(origin: &Origin) -> Option<(Router, Group)> {
     let Some(group) = Group::with_limit(64 * MIB) else {
         println!("skipped: no control group with a memory limit can be made here");
-        return;
+        return None;
     };
-    let origin = Origin::echo();
-    let setup = setup(&origin);
+    let setup = setup(origin);
     // It must be there before its first page is.
     let program = setup.folder().join("in-the-group");
     let procs = group.0.join("cgroup.procs").display().to_string();
@@ -220,6 +223,49 @@ fn the_limit_of_a_control_group_is_not_met() {
     let router = setup.program(program).start();
     let told = router.metrics().sum("suzerain_memory_max_bytes", &[]);
     assert_eq!(told, (64 * MIB / 10 * 9) as f64);
+    Some((router, group))
+}
+
+/// Goal: the cap that most routers have.
+#[test]
+fn the_limit_of_a_control_group_is_not_met() {
+    let origin = Origin::echo();
+    let Some((router, group)) = start_in_group(&origin) else { return };
     fill_and_recover(&router, long_head);
     drop(router);
+    drop(group);
+}
+
+/// Goal: connections that come all at once do not fill a group before anybody looks. Method: the router
+/// stands still, as one that gets no CPU does, while they queue up with what they have to say.
+#[test]
+fn a_burst_of_connections_does_not_meet_the_limit_of_a_control_group() {
+    if crate::idle::allow_files() < 2 * BURST as u64 {
+        println!("skipped: too few open files are allowed here");
+        return;
+    }
+    let origin = Origin::echo();
+    let Some((mut router, group)) = start_in_group(&origin) else { return };
+    router.process.signal(Signal::SIGSTOP);
+    let head = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}", "x".repeat(60_000));
+    let queued: Vec<_> = (0..BURST)
+        .map(|_| {
+            let mut stream = TcpStream::connect_timeout(&router.http(), SOON).expect("it queues");
+            stream.set_nonblocking(true).expect("a socket");
+            // As much as fits.
+            let _ = stream.write(head.as_bytes());
+            stream
+        })
+        .collect();
+    router.process.signal(Signal::SIGCONT);
+    eventually_true("some are refused", SOON, || refused(&router) >= 1.0);
+    drop(queued);
+    eventually_true("new connections are served again", 2 * SOON, || {
+        let Ok(mut client) = Client::try_connect(router.http()) else { return false };
+        let _ = client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        client.try_response("GET").is_ok_and(|answer| answer.status == 200)
+    });
+    assert!(router.process.try_status().is_none(), "it lives");
+    drop(router);
+    drop(group);
 }
