@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -182,8 +183,12 @@ impl Group {
     /// One below the group of the test; `None` where that is not permitted.
     fn with_limit(bytes: u64) -> Option<Self> {
         let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let name = format!("suzerain-test-{}", std::process::id());
+        static GROUPS: AtomicUsize = AtomicUsize::new(0);
+        let number = GROUPS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("suzerain-test-{}-{number}", std::process::id());
         let below = |parent: &str, limit: &str| {
+            // Without it the folder is one that groups are mounted in.
+            Path::new(parent).join("cgroup.procs").exists().then_some(())?;
             let path = Path::new(parent).join(&name);
             std::fs::create_dir(&path).ok()?;
             let group = Self(path);
@@ -201,6 +206,10 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = std::fs::remove_dir(&self.0);
+            return;
+        }
         eventually("the group is empty", Duration::from_secs(10), || {
             std::fs::remove_dir(&self.0).ok()
         });
