@@ -49,19 +49,14 @@ pub fn choose(
 ) -> Option<Arc<Node>> {
     let (pairs, now) = (&ctx.shared.rtsp_pairs, deadline::now_ms());
     match pairs.known(pair, now) {
-        // No other node knows an open session.
-        Some(Known { node, state: State::Open }) => {
-            if part == Part::Listening {
-                pairs.ask_again(pair, now);
-            }
-            Some(node).filter(|n| !tried.contains(n.id))
-        }
         Some(Known { node, .. }) if !tried.contains(node.id) => {
             if part == Part::Listening {
                 pairs.remember(pair, part, &node, now);
             }
             Some(node)
         }
+        // No other node knows an open session.
+        Some(Known { state: State::Open, .. }) => None,
         _ => {
             let node = pick()?;
             pairs.remember(pair, part, &node, now);

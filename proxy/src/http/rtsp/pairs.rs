@@ -91,7 +91,8 @@ impl Pairs {
         Some(Known { node: session.node.clone(), state: session.state })
     }
 
-    /// Remembers the node chosen for one half, for the other.
+    /// Remembers the node chosen for one half, for the other. A GET of an open session makes it outlive the
+    /// tunnel that is open, since the client may have ended that one already.
     pub fn remember(&self, pair: &Pair, part: Part, node: &Arc<Node>, now_ms: u64) {
         let mut sessions = self.lock();
         if !sessions.contains_key(pair) && sessions.len() >= SESSIONS_MAX {
@@ -106,14 +107,8 @@ impl Pairs {
         let session = sessions.entry(pair.clone()).or_insert_with(fresh);
         if session.tunnels == 0 {
             *session = fresh();
-        }
-    }
-
-    /// A GET of an open session goes to its node too: the session outlives the tunnel that is open, since
-    /// the client may have ended that one already.
-    pub fn ask_again(&self, pair: &Pair, now_ms: u64) {
-        if let Some(session) = self.lock().get_mut(pair) {
-            session.asked_again_ms = Some(now_ms + WAITING_MS);
+        } else if part == Part::Listening {
+            session.asked_again_ms = Some(expires_ms);
         }
     }
 
@@ -207,13 +202,13 @@ mod tests {
         let pairs = Arc::new(Pairs::default());
         let mine = pair("a", "cookie");
         let ended = pairs.open(mine.clone(), &node(7));
-        pairs.ask_again(&mine, 5);
+        pairs.remember(&mine, Part::Listening, &node(7), 5);
         drop(ended);
         let known = pairs.known(&mine, 5).unwrap();
         assert_eq!((known.node.id, known.state), (NodeId(7), State::Asked));
         assert!(pairs.known(&mine, WAITING_MS + 5).is_none(), "not for ever");
         let first = pairs.open(mine.clone(), &node(7));
-        pairs.ask_again(&mine, 6);
+        pairs.remember(&mine, Part::Listening, &node(7), 6);
         let second = pairs.open(mine.clone(), &node(7));
         drop(first);
         assert_eq!(pairs.known(&mine, 6).unwrap().state, State::Open);
