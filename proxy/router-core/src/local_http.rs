@@ -103,16 +103,9 @@ where
 }
 
 /// Reads what was not wanted: closed before, the socket would take the answer with it.
-async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<u64> {
     stream.shutdown().await?;
-    let (mut unwanted, mut left) = ([0; 4096], LINGER_BYTES_MAX);
-    while left > 0 {
-        match stream.read(&mut unwanted).await? {
-            0 => break,
-            received => left = left.saturating_sub(received),
-        }
-    }
-    Ok(())
+    tokio::io::copy(&mut stream.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -120,5 +113,5 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FINISH: Duration = Duration::from_millis(500);
 /// How long a client is waited for that was answered and does not close, and what is read of it.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+const LINGER_BYTES_MAX: u64 = 256 * 1024;
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
