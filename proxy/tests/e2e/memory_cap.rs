@@ -21,7 +21,6 @@ use crate::websocket;
 const MIB: u64 = 1 << 20;
 /// Connections after which a test gives up filling.
 const FILLERS_MAX: usize = 4000;
-
 /// Connections that come at once; with what they say they would take more than the group has.
 const BURST: usize = 2500;
 
@@ -90,6 +89,18 @@ fn refused(router: &Router) -> f64 {
     router.metrics().sum("suzerain_memory_refused_connections_total", &[])
 }
 
+/// The status that a new connection gets, if it gets any.
+fn ask_anew(router: &Router) -> Option<u16> {
+    let mut client = Client::try_connect(router.http()).ok()?;
+    let _ = client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    client.try_response("GET").ok().map(|answer| answer.status)
+}
+
+#[track_caller]
+fn wait_until_served(router: &Router) {
+    eventually_true("new connections are served again", 2 * SOON, || ask_anew(router) == Some(200));
+}
+
 /// Goal: the whole subject. Method: connections that hold memory until one is refused; then everything
 /// that must go on is asked for, and everything that must not; then they end.
 #[track_caller]
@@ -103,11 +114,7 @@ fn fill_and_recover(router: &Router, fill: impl Fn(&Router) -> Option<Client>) {
         assert!(fillers.len() < FILLERS_MAX, "it never becomes short");
     }
 
-    eventually_true("new connections are refused", SOON, || {
-        let Ok(mut client) = Client::try_connect(router.http()) else { return true };
-        let _ = client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-        client.try_response("GET").is_err()
-    });
+    eventually_true("new connections are refused", SOON, || ask_anew(router).is_none());
     assert!(refused(router) >= 1.0);
     let ready = router.admin("/readyz");
     assert_eq!((ready.status, ready.text().contains("short of memory")), (503, true));
@@ -126,11 +133,7 @@ fn fill_and_recover(router: &Router, fill: impl Fn(&Router) -> Option<Client>) {
     old.goes_on();
 
     drop(fillers);
-    eventually_true("new connections are served again", 2 * SOON, || {
-        let Ok(mut client) = Client::try_connect(router.http()) else { return false };
-        let _ = client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-        client.try_response("GET").is_ok_and(|answer| answer.status == 200)
-    });
+    wait_until_served(router);
     assert_eq!(router.admin("/readyz").status, 200);
     announce(router, "new.test");
     router.wait_for_nodes("new.test", 1);
@@ -182,8 +185,8 @@ struct Group(PathBuf);
 impl Group {
     /// One below the group of the test; `None` where that is not permitted.
     fn with_limit(bytes: u64) -> Option<Self> {
-        let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
         static GROUPS: AtomicUsize = AtomicUsize::new(0);
+        let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
         let number = GROUPS.fetch_add(1, Ordering::Relaxed);
         let name = format!("suzerain-test-{}-{number}", std::process::id());
         let below = |parent: &str, limit: &str| {
@@ -216,8 +219,9 @@ impl Drop for Group {
     }
 }
 
-/// A router in a group of 64 MiB, if there can be one. The kernel kills who meets that.
-fn start_in_group(origin: &Origin) -> Option<(Router, Group)> {
+/// A router in a group of 64 MiB, if there can be one. The kernel kills who meets that. The router has to go
+/// before its group.
+fn start_in_group(origin: &Origin) -> Option<(Group, Router)> {
     let Some(group) = Group::with_limit(64 * MIB) else {
         println!("skipped: no control group with a memory limit can be made here");
         return None;
@@ -232,17 +236,15 @@ fn start_in_group(origin: &Origin) -> Option<(Router, Group)> {
     let router = setup.program(program).start();
     let told = router.metrics().sum("suzerain_memory_max_bytes", &[]);
     assert_eq!(told, (64 * MIB / 10 * 9) as f64);
-    Some((router, group))
+    Some((group, router))
 }
 
 /// Goal: the cap that most routers have.
 #[test]
 fn the_limit_of_a_control_group_is_not_met() {
     let origin = Origin::echo();
-    let Some((router, group)) = start_in_group(&origin) else { return };
+    let Some((_group, router)) = start_in_group(&origin) else { return };
     fill_and_recover(&router, long_head);
-    drop(router);
-    drop(group);
 }
 
 /// Goal: connections that come all at once do not fill a group before anybody looks. Method: the router
@@ -254,7 +256,7 @@ fn a_burst_of_connections_does_not_meet_the_limit_of_a_control_group() {
         return;
     }
     let origin = Origin::echo();
-    let Some((mut router, group)) = start_in_group(&origin) else { return };
+    let Some((_group, mut router)) = start_in_group(&origin) else { return };
     router.process.signal(Signal::SIGSTOP);
     let head = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}", "x".repeat(60_000));
     let queued: Vec<_> = (0..BURST)
@@ -269,12 +271,6 @@ fn a_burst_of_connections_does_not_meet_the_limit_of_a_control_group() {
     router.process.signal(Signal::SIGCONT);
     eventually_true("some are refused", SOON, || refused(&router) >= 1.0);
     drop(queued);
-    eventually_true("new connections are served again", 2 * SOON, || {
-        let Ok(mut client) = Client::try_connect(router.http()) else { return false };
-        let _ = client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-        client.try_response("GET").is_ok_and(|answer| answer.status == 200)
-    });
+    wait_until_served(&router);
     assert!(router.process.try_status().is_none(), "it lives");
-    drop(router);
-    drop(group);
 }
