@@ -3,8 +3,8 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use crate::exhaustion::{limit, proc_number};
 use crate::harness::router::{Setup, Subscribe};
+use crate::harness::tools::run_with_input;
 use crate::harness::uwsgi_origin::UwsgiOrigin;
 use crate::harness::wait::{SOON, eventually, eventually_true};
 use crate::harness::{Client, Origin, Router, datagram, get, require_tool};
@@ -231,8 +232,12 @@ fn start_in_group(origin: &Origin) -> Option<(Group, Router)> {
     let program = setup.folder().join("in-the-group");
     let procs = group.0.join("cgroup.procs").display().to_string();
     let text = format!("#!/bin/sh\necho $$ > {procs}\nexec {} \"$@\"\n", crate::BINARY);
-    std::fs::write(&program, text).expect("write");
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("a mode");
+    // Not written by this process: another test may start a program meanwhile, which would have the
+    // file open for writing too, and then it cannot be run.
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(&program);
+    let installed = run_with_input(&mut install, text.as_bytes());
+    assert_eq!(installed.code, Some(0), "{installed:?}");
     let router = setup.program(program).start();
     let told = router.metrics().sum("suzerain_memory_max_bytes", &[]);
     assert_eq!(told, (64 * MIB / 10 * 9) as f64);
